@@ -1,0 +1,50 @@
+#include "proto/frame.h"
+
+#include "proto/checksum.h"
+
+namespace cproto {
+
+namespace {
+constexpr std::size_t kChecksumAt = 7;
+}
+
+const char* frame_type_name(FrameType type) {
+  switch (type) {
+    case FrameType::data: return "DATA";
+    case FrameType::ack: return "ACK";
+    case FrameType::error: return "ERROR";
+    case FrameType::keep_alive: return "KEEP-ALIVE";
+    case FrameType::disconnect: return "DISCONNECT";
+    case FrameType::syn: return "SYN";
+    case FrameType::syn_ack: return "SYN-ACK";
+    case FrameType::fragment: return "FRAGMENT";
+    case FrameType::header: return "HEADER";
+  }
+  return nullptr;
+}
+
+FrameHeader decode_header(const std::uint8_t* p) {
+  return {load_be<std::uint32_t>(p), static_cast<FrameType>(p[4]), {load_be<std::uint16_t>(p + 5)},
+          load_be<std::uint32_t>(p + kChecksumAt)};
+}
+
+std::uint32_t frame_checksum(const std::uint8_t* frame, std::size_t payload_size) {
+  const std::uint32_t head = crc32(0, {frame, kChecksumAt});
+  return crc32(head, {frame + kHeaderSize, payload_size});
+}
+
+void encode_frame_at(std::uint8_t* out, FrameType type, WireSeq seq, ByteView payload) {
+  store_be(out, static_cast<std::uint32_t>(payload.size()));
+  out[4] = static_cast<std::uint8_t>(type);
+  store_be(out + 5, seq.value);
+  if (!payload.empty()) std::memcpy(out + kHeaderSize, payload.data(), payload.size());
+  store_be(out + kChecksumAt, frame_checksum(out, payload.size()));
+}
+
+void encode_frame(FrameType type, WireSeq seq, ByteView payload, Bytes& out) {
+  const std::size_t at = out.size();
+  out.resize(at + kHeaderSize + payload.size());
+  encode_frame_at(out.data() + at, type, seq, payload);
+}
+
+}  // namespace cproto

@@ -1,0 +1,62 @@
+#include "proto/link.h"
+
+#include <algorithm>
+
+namespace cproto {
+
+void Link::establish(Instant now, std::uint32_t max_packet_size, Duration keep_alive) {
+  is_established_ = true;
+  decoder_.set_payload_max(std::max(max_packet_size, kControlPayloadMax));
+  keep_alive_ = keep_alive;
+  deadline_ = now + keep_alive;
+}
+
+void Link::receive(Instant now, ByteView input) {
+  decoder_.feed(input);
+  intervals_silent_ = 0;
+  if (is_established_ && is_reading_) deadline_ = now + keep_alive_;
+}
+
+Link::Item Link::next(Instant now) {
+  const Decoder::Result result = decoder_.next();
+  switch (result.status) {
+    case Decoder::Status::need_more: return {};
+    case Decoder::Status::frame: last_was_damaged_ = false; return {Item::Kind::frame, result.frame, ErrorCode::none};
+    case Decoder::Status::damaged: return on_damaged(now);
+    case Decoder::Status::too_large: break;
+  }
+  // A length above the limit right behind a damaged frame says more about the framing than about the peer.
+  return {Item::Kind::failed, {}, last_was_damaged_ ? ErrorCode::framing_lost : ErrorCode::frame_too_large};
+}
+
+// PROTOCOL §2.5. On a stream, damage is a broken host or a broken framing; a datagram is simply lost.
+Link::Item Link::on_damaged(Instant now) {
+  const std::size_t slot = damaged_total_ % damaged_at_.size();
+  const bool is_fourth = damaged_total_ >= damaged_at_.size() && now - damaged_at_[slot] < 1min;
+  ++damaged_total_;
+  damaged_at_[slot] = now;
+  if (transport_ == Transport::datagram) return {Item::Kind::damaged, {}, ErrorCode::bad_checksum};
+  if (!is_established_) return {Item::Kind::failed, {}, ErrorCode::bad_checksum};
+  if (last_was_damaged_ || is_fourth) return {Item::Kind::failed, {}, ErrorCode::framing_lost};
+  last_was_damaged_ = true;
+  return {Item::Kind::damaged, {}, ErrorCode::bad_checksum};
+}
+
+void Link::set_reading(Instant now, bool is_reading) {
+  is_reading_ = is_reading;
+  intervals_silent_ = 0;
+  deadline_ = is_reading && is_established_ ? now + keep_alive_ : kNever;
+}
+
+// PROTOCOL §7.1.
+Link::Silence Link::check_silence(Instant now) {
+  if (now < deadline_) return Silence::none;
+  if (++intervals_silent_ >= kKeepAlivesMissed) {
+    deadline_ = kNever;
+    return Silence::gone;
+  }
+  deadline_ = now + keep_alive_;
+  return Silence::ask;
+}
+
+}  // namespace cproto

@@ -1,0 +1,202 @@
+#include "proto/sender.h"
+
+#include <algorithm>
+
+#include "proto/assert.h"
+
+namespace cproto {
+
+namespace {
+
+// Drops the used front of a vector when it is the larger half: every element moves once on the average.
+template <class T>
+void compact(std::vector<T>& items, std::size_t& head) {
+  if (head == items.size()) {
+    items.clear();
+  } else if (head * 2 > items.size()) {
+    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(head));
+  } else {
+    return;
+  }
+  head = 0;
+}
+
+}  // namespace
+
+bool Sender::has_room() const {
+  const std::uint64_t retained = store_.size() - store_head_;
+  const std::uint64_t sent = begin_of(sent_count_) - base_end_;
+  return retained < options_.retained_bytes_max && retained - sent < options_.unsent_bytes_max;
+}
+
+Seq Sender::push(FrameType type, ByteView payload, bool ends_message) {
+  CPROTO_ASSERT(is_numbered(type));
+  const Seq number = last_pushed().next();
+  encode_frame(type, to_wire(number), payload, store_);
+  const std::uint64_t end = begin_of(slots_in_use()) + kHeaderSize + payload.size();
+  slots_.push_back({.end = end, .ends_message = ends_message});
+  return number;
+}
+
+bool Sender::attach(const SynAck& terms) {
+  const bool is_fresh = slots_in_use() == 0 && durable_through_ == Seq{0};
+  if (is_fresh) {
+    durable_through_ = terms.durable_through;
+    durable_messages_ = terms.durable_messages;
+    base_end_ = terms.durable_bytes + kHeaderSize * terms.durable_through.value;
+  }
+  if (terms.durable_through < durable_through_ || terms.durable_through > last_pushed()) return false;
+  forget_through(terms.durable_through);
+  if (durable_bytes() != terms.durable_bytes || durable_messages_ != terms.durable_messages) return false;
+  for (std::uint64_t i = 0; i < slots_in_use(); ++i) slot(i).is_received = slot(i).must_resend = false;
+  retransmitted_ += sent_count_;
+  sent_count_ = resend_count_ = 0;
+  received_through_ = terms.durable_through;
+  window_size_ = terms.window_size;
+  limit_number_ = terms.limit_number;
+  limit_bytes_ = terms.limit_bytes;
+  return true;
+}
+
+void Sender::detach() {
+  timed_.reset();
+  rtt_ = {};
+}
+
+ByteView Sender::bytes_of(std::uint64_t index, std::uint64_t count) const {
+  const std::uint64_t begin = begin_of(index);
+  return ByteView(store_).subspan(store_head_ + (begin - base_end_), slot(index + count - 1).end - begin);
+}
+
+std::uint64_t Sender::payload_total(std::uint64_t index) const {
+  return slot(index).end - kHeaderSize * (durable_through_.value + index + 1);
+}
+
+// PROTOCOL §6.2. One frame may always be in flight; all others keep to window and limits.
+bool Sender::may_send(std::uint64_t index) const {
+  if (index >= slots_in_use()) return false;
+  if (index == 0) return true;
+  return index < window_size_ && durable_through_ + (index + 1) <= limit_number_ && payload_total(index) <= limit_bytes_;
+}
+
+std::size_t Sender::take_again(Instant now, Bytes& out, std::size_t bytes_max) {
+  for (std::uint64_t i = 0; resend_count_ > 0 && i < sent_count_ && bytes_max > 0; ++i) {
+    if (!slot(i).must_resend) continue;
+    slot(i).must_resend = false;
+    slot(i).sent_at = now;
+    --resend_count_;
+    ++retransmitted_;
+    const ByteView frame = bytes_of(i, 1);
+    append(out, frame);
+    bytes_max -= std::min(bytes_max, frame.size());
+  }
+  return bytes_max;
+}
+
+void Sender::take_new(Instant now, Bytes& out, std::size_t bytes_max) {
+  const std::uint64_t begin = begin_of(sent_count_);
+  std::uint64_t end = sent_count_;
+  while (may_send(end) && begin_of(end) - begin < bytes_max) slot(end++).sent_at = now;
+  if (end == sent_count_) return;
+  append(out, bytes_of(sent_count_, end - sent_count_));
+  sent_count_ = end;
+  if (!timed_) {
+    timed_ = sent_through();
+    timed_at_ = now;
+  }
+}
+
+Sender::AckOutcome Sender::on_ack(Instant now, const Ack& ack) {
+  if (ack.received_through > sent_through() || (!ack.ranges.empty() && ack.ranges.back().last > sent_through()))
+    return {.is_news = false, .is_valid = false};
+  AckOutcome outcome;
+  outcome.is_news = ack.durable_through > durable_through_ || ack.received_through > received_through_;
+  limit_number_ = std::max(limit_number_, ack.limit_number);
+  limit_bytes_ = std::max(limit_bytes_, ack.limit_bytes);
+  take_sample(now, ack.received_through);
+  received_through_ = std::max(received_through_, ack.received_through);
+  if (ack.durable_through > durable_through_) forget_through(ack.durable_through);
+  if (options_.transport == Transport::datagram) mark_gaps(now, ack.ranges);
+  return outcome;
+}
+
+// Karn: the timed frame was sent once, or timed_ would have been reset.
+void Sender::take_sample(Instant now, Seq received_through) {
+  if (!timed_ || received_through < *timed_) return;
+  rtt_.sample(now - timed_at_);
+  timed_.reset();
+}
+
+void Sender::forget_through(Seq durable_through) {
+  const std::uint64_t count = std::min(durable_through - durable_through_, slots_in_use());
+  if (count == 0) return;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (slot(i).must_resend) --resend_count_;
+    if (slot(i).ends_message) ++durable_messages_;
+  }
+  const std::uint64_t end = slot(count - 1).end;
+  store_head_ += end - base_end_;
+  base_end_ = end;
+  slots_head_ += count;
+  sent_count_ -= std::min(sent_count_, count);
+  durable_through_ = durable_through;
+  compact(store_, store_head_);
+  compact(slots_, slots_head_);
+}
+
+void Sender::mark_resend(std::uint64_t index) {
+  if (slot(index).must_resend || slot(index).is_received) return;
+  slot(index).must_resend = true;
+  ++resend_count_;
+  timed_.reset();
+}
+
+// PROTOCOL §5.3. A range received behind a gap names the gap. What was sent again less than a round trip ago may still be on its way.
+void Sender::mark_gaps(Instant now, const std::vector<SeqRange>& ranges) {
+  std::uint64_t index = received_through_ > durable_through_ ? received_through_ - durable_through_ : 0;
+  for (const SeqRange& range : ranges) {
+    if (range.last <= durable_through_) continue;
+    const std::uint64_t begin = range.first - durable_through_ - 1;
+    for (; index < begin; ++index)
+      if (now - slot(index).sent_at > rtt_.smoothed()) mark_resend(index);
+    for (; index <= range.last - durable_through_ - 1; ++index) {
+      slot(index).is_received = true;
+      if (slot(index).must_resend) {
+        slot(index).must_resend = false;
+        --resend_count_;
+      }
+    }
+  }
+}
+
+void Sender::on_damaged(Seq next) {
+  if (next <= durable_through_ || next > sent_through()) return;
+  for (std::uint64_t i = next - durable_through_ - 1; i < sent_count_; ++i) mark_resend(i);
+}
+
+void Sender::on_timeout() {
+  rtt_.back_off();
+  timed_.reset();
+  if (options_.transport == Transport::stream) return;
+  const std::uint64_t received = received_through_ > durable_through_ ? received_through_ - durable_through_ : 0;
+  for (std::uint64_t i = received; i < sent_count_; ++i) mark_resend(i);
+}
+
+void Sender::recut(std::uint32_t max_packet_size) {
+  CPROTO_ASSERT(durable_through_ == Seq{0} && sent_count_ == 0);
+  Sender fresh(options_);
+  for (std::uint64_t i = 0; i < slots_in_use(); ++i) {
+    const ByteView frame = bytes_of(i, 1);
+    const FrameHeader header = decode_header(frame.data());
+    ByteView payload = frame.subspan(kHeaderSize);
+    while (payload.size() > max_packet_size && header.type != FrameType::header) {
+      fresh.push(FrameType::fragment, payload.first(max_packet_size), false);
+      payload = payload.subspan(max_packet_size);
+    }
+    fresh.push(header.type, payload, slot(i).ends_message);
+  }
+  fresh.retransmitted_ = retransmitted_;
+  *this = std::move(fresh);
+}
+
+}  // namespace cproto

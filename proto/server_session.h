@@ -1,0 +1,182 @@
+// The server's end of one connection (PROTOCOL §3 to §7): bytes and time in; bytes, events and the next deadline out. What
+// must outlive the connection (position, durability, refusals) is told in events and belongs to the host.
+//
+//              SYN              accept()               confirmation            DISCONNECT             all durable,
+//                                                                              and its last number    settle_close()
+//   awaiting_syn ---> deciding -----------> syn_received ----------> established --------> closing --------------> confirming
+//        |                |                     |                        |                   |                        | confirmation,
+//        +----------------+---------------------+-- error, deadline -----+-------------------+------> closed <--------+ end, deadline
+//
+// Happy path: Hello -> accept, Opened, Received… -> commit…, Closing -> settle_close, Confirmed.
+// Failure modes: Ended{error} with what was told to the peer or by it; refuse() in deciding; fence() when a newer connection
+// takes the session over.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "proto/bytes.h"
+#include "proto/handshake.h"
+#include "proto/link.h"
+#include "proto/receiver.h"
+#include "proto/timers.h"
+
+namespace cproto {
+
+struct ServerOptions {
+  Transport transport = Transport::stream;
+  Duration handshake_timeout = 10s;
+  Duration keep_alive = 20s;
+};
+
+// What the host grants on a Hello (PROTOCOL §3.3): the session's own terms and where it stands.
+struct Acceptance {
+  SynAck terms;  // limits are filled in by the session
+  Position received;
+  std::uint64_t window_bytes = 4u << 20;
+  MessageKind default_kind = MessageKind::text;
+};
+
+namespace server_event {
+// Somebody wants a session. Answer with accept() or refuse().
+struct Hello {
+  Syn syn;
+};
+// The handshake is complete.
+struct Opened {};
+// A run of consecutive frames in order, as they came, checksums included. `frames` lives until the next input.
+struct Received {
+  Seq first;
+  std::uint32_t count = 0;
+  std::uint64_t payload_bytes = 0;
+  ByteView frames;
+};
+// A frame of a message that is refused: its number counts, its bytes are gone. `refusal` is set on the one that decides it.
+struct Skipped {
+  Seq number;
+  std::uint64_t payload_bytes = 0;
+  bool ends_message = false;
+  Refusal refusal;
+};
+// The client has sent everything it will on this connection, and all of it was received: settle_close() once it is safe.
+struct Closing {
+  Disconnect::End end = Disconnect::End::finish;
+};
+// The client has seen the end of the close. After finish the session can be forgotten.
+struct Confirmed {
+  Disconnect::End end = Disconnect::End::finish;
+};
+// The connection is over for a reason. `is_remote`: the client said so.
+struct Ended {
+  Error error;
+  bool is_remote = false;
+};
+}  // namespace server_event
+
+using ServerEvent = std::variant<server_event::Hello, server_event::Opened, server_event::Received,
+                                 server_event::Skipped, server_event::Closing, server_event::Confirmed,
+                                 server_event::Ended>;
+
+class ServerSession {
+ public:
+  enum class State : std::uint8_t { awaiting_syn, deciding, syn_received, established, closing, confirming, closed };
+
+  ServerSession(Instant now, const ServerOptions& options);
+
+  // --- inputs: exactly one, then settle() ---
+  // `input` stays until the next input.
+  void receive(Instant now, ByteView input);
+  // The peer closed its sending side. In confirming that is part of the close.
+  void receive_end(Instant now);
+  void handle_timeout(Instant now);
+  // The answers to Hello. Pre: deciding.
+  void accept(Instant now, const Acceptance& acceptance);
+  void refuse(const Error& error);
+  // Everything up to `through` is durable: `bytes` of payload in all, `refusals` newly recorded. Acknowledges.
+  void commit(Instant now, Seq through, std::uint64_t bytes, const std::vector<Refusal>& refusals);
+  // Answers Closing: nothing that was received is missing on disk (nor, after finish, where it belongs).
+  void settle_close(Instant now);
+  // The server is about to stop: asks the client to pause and to come back.
+  void pause(Duration retry_after);
+  // Ends the connection with `error`: superseded by a newer one, kicked, overloaded.
+  void end(Error error);
+  // While the host does not read this connection, it is not timed out.
+  void set_reading(Instant now, bool is_reading);
+
+  // --- outputs ---
+  std::optional<ServerEvent> poll_event(Instant now);
+  // Appends bytes for the wire. Nothing piles up: at most one ACK, one KEEP-ALIVE and the errors that are due.
+  void take_output(Instant now, Bytes& out, std::size_t bytes_max);
+  Instant next_deadline() const;
+  // The sending side is to be closed once everything taken has been written; reading goes on.
+  bool wants_shutdown() const { return state_ == State::confirming && !must_ack_; }
+  // The connection is to be closed once everything taken has been written.
+  bool wants_finish() const { return state_ == State::closed; }
+
+  // --- questions ---
+  State state() const { return state_; }
+  // Pre: accepted.
+  const Position& received() const { return receiver_->position(); }
+  std::uint64_t duplicates() const { return duplicates_; }
+  std::uint64_t damaged() const { return link_.damaged(); }
+  // What a stranger said first; lives until the next input.
+  ByteView unread() const { return link_.unread(); }
+
+ private:
+  enum class Timer : std::uint8_t { handshake, repeat, report, confirm, count };
+
+  bool is_accepted() const { return receiver_.has_value(); }
+  bool takes_frames() const;
+  void on_frame(Instant now, const Frame& frame);
+  void on_syn(const Frame& frame);
+  void on_numbered(Instant now, const Frame& frame);
+  void on_outcome(const Frame& frame, const Receiver::Outcome& outcome);
+  void take_kept();
+  void on_confirmation(Instant now, ByteView payload);
+  void on_disconnect(Instant now, ByteView payload);
+  void on_keep_alive(ByteView payload);
+  void on_damaged();
+  void check_closing();
+  void extend_run(const Frame& frame, Seq number);
+  void flush_run();
+  void emit(ServerEvent event);
+  void fail(Error error, bool is_remote = false);
+  void close();
+  void put_acknowledgements(Bytes& out);
+  Ack make_ack();
+  void check_invariants() const;
+
+  ServerOptions options_;
+  State state_ = State::awaiting_syn;
+  // What take_output() owes the wire.
+  bool must_syn_ack_ = false;
+  bool must_ack_ = false;
+  bool must_ask_ = false;
+  bool must_answer_ = false;
+  bool must_nak_ = false;
+  bool must_pause_ = false;
+  bool must_tell_error_ = false;
+  bool is_final_ = false;  // the ACK owed is the last of the close
+  Link link_;
+  TimerTable<Timer> timers_;
+  std::optional<Receiver> receiver_;
+  SynAck terms_;
+  std::uint64_t window_bytes_ = 0;
+  Seq durable_through_;
+  std::uint64_t durable_bytes_ = 0;
+  Seq reported_through_;  // the received mark last told
+  std::optional<Disconnect> disconnect_;
+  bool closing_was_told_ = false;
+  Duration pause_retry_after_{0};
+  std::vector<Refusal> refusals_to_tell_;
+  Error error_;
+  server_event::Received run_;
+  std::vector<Bytes> kept_frames_;  // owned bytes behind views in events; until the next input
+  std::uint64_t duplicates_ = 0;
+  std::vector<ServerEvent> events_;
+  std::size_t events_head_ = 0;
+};
+
+}  // namespace cproto
