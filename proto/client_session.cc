@@ -61,7 +61,7 @@ std::optional<ClientEvent> ClientSession::poll_event(Instant now) {
     switch (item.kind) {
       case Link::Item::Kind::none: check_invariants(); return std::nullopt;
       case Link::Item::Kind::frame: on_frame(now, item.frame); break;
-      case Link::Item::Kind::damaged: break;  // an ACK is repeated, a KEEP-ALIVE too: nothing is to be asked for
+      case Link::Item::Kind::damaged: on_damaged(); break;
       case Link::Item::Kind::failed: fail(Error::of(item.error)); break;
     }
   }
@@ -82,6 +82,12 @@ void ClientSession::on_frame(Instant now, const Frame& frame) {
     case FrameType::header: break;
   }
   fail(unexpected(frame.type));
+}
+
+// PROTOCOL §2.5. It may have been a refusal, and only a SYN-ACK says that again; the rest of what a server says is said again
+// anyhow.
+void ClientSession::on_damaged() {
+  if (options_.transport == Transport::stream) fail(Error::of(ErrorCode::framing_lost));
 }
 
 void ClientSession::on_syn_ack(Instant now, ByteView payload) {
@@ -109,11 +115,16 @@ void ClientSession::on_terms(Instant now, const SynAck& terms) {
       return fail(Error::of(ErrorCode::store_behind, terms.durable_through.value));
     if (terms.outcome == SynAck::Outcome::resumed && terms.session != resume.session)
       return fail(Error::of(ErrorCode::wrong_session));
+    if (terms.outcome == SynAck::Outcome::resumed && terms.store != resume.store)
+      return fail(Error::of(ErrorCode::other_store));
+    if (terms.outcome == SynAck::Outcome::restarted && terms.durable_through != resume.acknowledged)
+      return fail(Error::of(ErrorCode::store_behind, terms.durable_through.value));
   } else if (terms.outcome != SynAck::Outcome::begun || terms.durable_through > Seq{0}) {
     return fail(Error::of(ErrorCode::wrong_session));
   }
   if (max_packet_size_ != kNoPacketSize && terms.max_packet_size < max_packet_size_) {
-    if (sender_.durable_through() > Seq{0}) return fail(Error::of(ErrorCode::bad_parameter, 4, "max_packet_size shrank"));
+    if (terms.outcome == SynAck::Outcome::resumed)
+      return fail(Error::of(ErrorCode::bad_parameter, 4, "max_packet_size shrank"));
     sender_.recut(terms.max_packet_size);
   }
   if (!sender_.attach(terms)) return fail(Error::of(ErrorCode::store_behind, terms.durable_through.value));
@@ -124,7 +135,7 @@ void ClientSession::on_terms(Instant now, const SynAck& terms) {
   state_ = State::established;
   has_terms_ = must_confirm_ = true;
   timers_.stop_all();
-  link_.establish(now, terms.max_packet_size, std::chrono::milliseconds(terms.keep_alive_ms));
+  link_.establish(now, kControlPayloadMax, std::chrono::milliseconds(terms.keep_alive_ms));
   emit(client_event::Established{terms});
   for (const Refusal& refusal : terms.refusals) on_refusal(refusal, {});
   watch(now);
@@ -171,9 +182,10 @@ void ClientSession::on_final_ack() {
 void ClientSession::on_error(ByteView payload) {
   const std::optional<Error> error = decode_error(payload);
   if (!error) return fail(malformed(FrameType::error));
-  if (is_up() && error->code == ErrorCode::bad_checksum) return sender_.on_damaged({error->number});
+  if (is_up() && error->code == ErrorCode::bad_checksum) return on_damage_there({error->number});
   if (is_up() && error->error_class == ErrorClass::never_message)
     return on_refusal({error->code, {error->number}}, error->sentence);
+  if (error->code == ErrorCode::stale_attempt) offer_.attempt = std::max(offer_.attempt, error->number);
   // PROTOCOL §3.6. A session of which nothing was durable never reached the disk: a new one takes its place.
   if (error->code == ErrorCode::unknown_session && offer_.resume && offer_.resume->acknowledged == Seq{0}) {
     offer_.resume.reset();
@@ -181,6 +193,13 @@ void ClientSession::on_error(ByteView payload) {
     return fail({ErrorCode::unknown_session, ErrorClass::retry_now, 0, 0, error->sentence}, true);
   }
   fail(*error, true);
+}
+
+// PROTOCOL §2.5. What was damaged may also have been our DISCONNECT or our ask.
+void ClientSession::on_damage_there(Seq next) {
+  sender_.on_damaged(next);
+  if (closing_) must_disconnect_ = true;
+  asked_at_.reset();
 }
 
 void ClientSession::on_disconnect(ByteView payload) {
@@ -289,7 +308,7 @@ void ClientSession::take_session_output(Instant now, Bytes& out, std::size_t byt
     put(FrameType::disconnect, {}, payload, out);
   }
   if (std::exchange(must_answer_, false)) put_keep_alive(KeepAlive::answer, out);
-  if (std::exchange(must_ask_, false)) {
+  if (room > 0 && std::exchange(must_ask_, false)) {  // behind everything that goes out again
     asked_at_ = sender_.sent_through();
     put_keep_alive(KeepAlive::ask, out);
   }
@@ -329,7 +348,7 @@ void ClientSession::on_repeat(Instant now) {
   }
   sender_.on_timeout();
   must_ask_ = may_ask();
-  must_disconnect_ = closing_ && options_.transport == Transport::datagram;
+  if (closing_ && options_.transport == Transport::datagram) must_disconnect_ = true;
   watch(now);
 }
 

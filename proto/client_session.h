@@ -115,6 +115,8 @@ class ClientSession {
   void on_terms(Instant now, const SynAck& terms);
   void on_ack(Instant now, ByteView payload);
   void on_refusal(const Refusal& refusal, std::string_view sentence);
+  void on_damaged();
+  void on_damage_there(Seq next);
   void on_error(ByteView payload);
   void on_disconnect(ByteView payload);
   void on_keep_alive(Instant now, ByteView payload);

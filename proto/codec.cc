@@ -45,9 +45,11 @@ Decoder::Result Decoder::next_whole() {
   if (input_.size() < kHeaderSize) return leave_rest();
   const std::uint32_t payload_size = load_be<std::uint32_t>(input_.data());
   if (payload_size > payload_max_) {
-    rest_.assign(input_.begin(), input_.begin() + kHeaderSize);
+    // A datagram ends with itself, whatever its length says.
+    const bool is_stream = transport_ == Transport::stream;
+    if (is_stream) rest_.assign(input_.begin(), input_.begin() + kHeaderSize);
     input_ = {};
-    return {Status::too_large, {}};
+    return {is_stream ? Status::too_large : Status::damaged, {}};
   }
   const std::size_t size = kHeaderSize + payload_size;
   if (input_.size() < size) return leave_rest();

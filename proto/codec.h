@@ -18,7 +18,7 @@ class Decoder {
     need_more,  // nothing whole is left of the input
     frame,      // an intact frame
     damaged,    // a frame whose checksum is wrong; only its length was believed, and it has been passed over
-    too_large,  // a length above the limit: nothing behind it can be read any more
+    too_large,  // a length above the limit: nothing behind it can be read any more (on a stream)
   };
   struct Result {
     Status status = Status::need_more;
@@ -36,7 +36,10 @@ class Decoder {
   Result next();
 
   // The beginning of what no frame has used yet: for a look at what a stranger said. Lives until the next feed().
-  ByteView unread() const { return has_split() ? ByteView(split_) : input_; }
+  ByteView unread() const {
+    if (has_split()) return split_;
+    return rest_.empty() ? input_ : ByteView(rest_);
+  }
 
  private:
   bool has_split() const { return !split_.empty() && !split_is_done_; }

@@ -35,7 +35,7 @@ std::optional<Ack> decode_ack(ByteView payload) {
   Seq behind = ack.received_through;
   for (std::size_t i = 0; i < count; ++i) {
     const SeqRange range{{reader.u64()}, {reader.u64()}};
-    if (reader.failed() || range.first <= behind || range.last < range.first) return std::nullopt;
+    if (reader.failed() || range.first <= behind.next() || range.last < range.first) return std::nullopt;
     behind = range.last;
     ack.ranges.push_back(range);
   }

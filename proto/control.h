@@ -25,7 +25,7 @@ struct Ack {
   Seq limit_number;
   std::uint64_t limit_bytes = 0;
   bool is_final = false;         // the last of a close: everything is durable and delivered
-  std::vector<SeqRange> ranges;  // ascending, behind received_through; at most kAckRangesMax
+  std::vector<SeqRange> ranges;  // ascending, with a gap before each; at most kAckRangesMax
 };
 
 void encode_ack(const Ack& ack, Bytes& out);

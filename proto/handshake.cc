@@ -68,7 +68,7 @@ std::optional<Error> read_syn_tlv(const Tlv& tlv, Syn& syn) {
       return std::nullopt;
     }
     case kTlvResume:
-      syn.resume.emplace();
+      syn.resume = Syn::Resume{};
       return read_resume(tlv.value, *syn.resume) ? std::nullopt : std::optional(malformed_tlv(tlv));
     case kTlvRefusalsHeard:
       return tlv_number(tlv, syn.refusals_heard.value) ? std::nullopt : std::optional(malformed_tlv(tlv));
@@ -91,7 +91,10 @@ std::optional<Error> read_syn_ack_tlv(const Tlv& tlv, SynAck& syn_ack) {
       return tlv_number(tlv, syn_ack.message_size_max) ? std::nullopt : std::optional(malformed_tlv(tlv));
     case kTlvUnfinished:
       syn_ack.unfinished = {{value.u64()}, value.u64(), static_cast<MessageKind>(value.u8())};
-      return value.failed() ? std::optional(malformed_tlv(tlv)) : std::nullopt;
+      if (value.failed()) return malformed_tlv(tlv);
+      if (!is_message_kind(static_cast<std::uint8_t>(syn_ack.unfinished->kind)))
+        return bad(kTlvUnfinished, "unknown kind of message");
+      return std::nullopt;
     case kTlvRefusal:
       syn_ack.refusals.push_back({static_cast<ErrorCode>(value.u16()), {value.u64()}});
       return value.failed() ? std::optional(malformed_tlv(tlv)) : std::nullopt;
@@ -229,7 +232,8 @@ std::variant<SynAck, Error> decode_syn_ack(ByteView payload) {
     return Error::of(ErrorCode::unsupported_version, kVersionMax, "version " + std::to_string(syn_ack.version));
   if (!is_mode(mode) || outcome > static_cast<std::uint8_t>(SynAck::Outcome::restarted))
     return malformed("SYN-ACK has an unknown mode or outcome");
-  if (syn_ack.max_packet_size < kPacketSizeMin || syn_ack.window_size < 1 || syn_ack.window_size > kWindowMax ||
+  if (syn_ack.durability != Durability::fsync || syn_ack.max_packet_size < kPacketSizeMin ||
+      syn_ack.max_packet_size > kPacketSizeMax || syn_ack.window_size < 1 || syn_ack.window_size > kWindowMax ||
       syn_ack.keep_alive_ms == 0)
     return malformed("SYN-ACK has a value outside its range");
   syn_ack.mode = static_cast<OperationMode>(mode);

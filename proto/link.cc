@@ -14,7 +14,7 @@ void Link::establish(Instant now, std::uint32_t max_packet_size, Duration keep_a
 void Link::receive(Instant now, ByteView input) {
   decoder_.feed(input);
   intervals_silent_ = 0;
-  if (is_established_ && is_reading_) deadline_ = now + keep_alive_;
+  if (is_established_) deadline_ = now + keep_alive_;
 }
 
 Link::Item Link::next(Instant now) {
@@ -45,13 +45,13 @@ Link::Item Link::on_damaged(Instant now) {
 void Link::set_reading(Instant now, bool is_reading) {
   is_reading_ = is_reading;
   intervals_silent_ = 0;
-  deadline_ = is_reading && is_established_ ? now + keep_alive_ : kNever;
+  deadline_ = is_established_ ? now + keep_alive_ : kNever;
 }
 
 // PROTOCOL §7.1.
 Link::Silence Link::check_silence(Instant now) {
   if (now < deadline_) return Silence::none;
-  if (++intervals_silent_ >= kKeepAlivesMissed) {
+  if (is_reading_ && ++intervals_silent_ >= kKeepAlivesMissed) {
     deadline_ = kNever;
     return Silence::gone;
   }

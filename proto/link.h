@@ -39,7 +39,7 @@ class Link {
   // What a stranger said first, as far as it is here; lives until the next receive().
   ByteView unread() const { return decoder_.unread(); }
 
-  // While the host does not read, nobody is called silent.
+  // While the host does not read, nobody is called silent; the other side is still shown a sign of life.
   void set_reading(Instant now, bool is_reading);
 
   // Call at deadline(). Says whether to ask for a sign of life, or that there was none for too long.

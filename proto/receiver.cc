@@ -16,9 +16,10 @@ Receiver::Outcome Receiver::on_frame(const Frame& frame) {
 
 Receiver::Outcome Receiver::take_next(const Frame& frame) {
   Outcome outcome{.verdict = Verdict::accepted, .number = expected()};
-  if (frame.payload.size() > options_.max_packet_size)
+  // A HEADER is as long as the names in it: what bounds it is the link's limit on control frames.
+  if (frame.type != FrameType::header && frame.payload.size() > options_.max_packet_size)
     return {.verdict = Verdict::broken, .number = outcome.number, .error = ErrorCode::frame_too_large};
-  MessageKind kind = MessageKind::none;
+  MessageKind kind = options_.default_kind;
   if (frame.type == FrameType::header) {
     const auto header = decode_message_header(frame.payload);
     if (const Error* error = std::get_if<Error>(&header))
@@ -38,7 +39,7 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
     return outcome;
   }
   const Seq first = before.is_begun ? before.first : outcome.number;
-  if (!before.is_begun && message.kind == MessageKind::file && !options_.takes_files)
+  if (!before.is_begun && kind == MessageKind::file && !options_.takes_files)
     return refuse(outcome, ErrorCode::kind_not_accepted, first);
   if (options_.message_size_max > 0 && step != MessageStep::abandoned &&
       before.bytes + (frame.type == FrameType::header ? 0 : frame.payload.size()) > options_.message_size_max)

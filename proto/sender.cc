@@ -45,9 +45,8 @@ bool Sender::attach(const SynAck& terms) {
     durable_messages_ = terms.durable_messages;
     base_end_ = terms.durable_bytes + kHeaderSize * terms.durable_through.value;
   }
-  if (terms.durable_through < durable_through_ || terms.durable_through > last_pushed()) return false;
+  if (!agrees_with(terms)) return false;
   forget_through(terms.durable_through);
-  if (durable_bytes() != terms.durable_bytes || durable_messages_ != terms.durable_messages) return false;
   for (std::uint64_t i = 0; i < slots_in_use(); ++i) slot(i).is_received = slot(i).must_resend = false;
   retransmitted_ += sent_count_;
   sent_count_ = resend_count_ = 0;
@@ -56,6 +55,16 @@ bool Sender::attach(const SynAck& terms) {
   limit_number_ = terms.limit_number;
   limit_bytes_ = terms.limit_bytes;
   return true;
+}
+
+// Asked before anything is forgotten: where it does not hold, the state is kept for the day the right store is back.
+bool Sender::agrees_with(const SynAck& terms) const {
+  if (terms.durable_through < durable_through_ || terms.durable_through > highest_sent()) return false;
+  const std::uint64_t count = terms.durable_through - durable_through_;
+  std::uint64_t messages = durable_messages_;
+  for (std::uint64_t i = 0; i < count; ++i) messages += slot(i).ends_message ? 1u : 0u;
+  return begin_of(count) - kHeaderSize * terms.durable_through.value == terms.durable_bytes &&
+         messages == terms.durable_messages;
 }
 
 void Sender::detach() {
@@ -100,6 +109,7 @@ void Sender::take_new(Instant now, Bytes& out, std::size_t bytes_max) {
   if (end == sent_count_) return;
   append(out, bytes_of(sent_count_, end - sent_count_));
   sent_count_ = end;
+  highest_sent_ = std::max(highest_sent_, sent_through());
   if (!timed_) {
     timed_ = sent_through();
     timed_at_ = now;
@@ -107,7 +117,8 @@ void Sender::take_new(Instant now, Bytes& out, std::size_t bytes_max) {
 }
 
 Sender::AckOutcome Sender::on_ack(Instant now, const Ack& ack) {
-  if (ack.received_through > sent_through() || (!ack.ranges.empty() && ack.ranges.back().last > sent_through()))
+  // What a connection before this one sent may be acknowledged before it has gone out again.
+  if (ack.received_through > highest_sent() || (!ack.ranges.empty() && ack.ranges.back().last > sent_through()))
     return {.is_news = false, .is_valid = false};
   AckOutcome outcome;
   outcome.is_news = ack.durable_through > durable_through_ || ack.received_through > received_through_;
@@ -156,7 +167,8 @@ void Sender::mark_gaps(Instant now, const std::vector<SeqRange>& ranges) {
   std::uint64_t index = received_through_ > durable_through_ ? received_through_ - durable_through_ : 0;
   for (const SeqRange& range : ranges) {
     if (range.last <= durable_through_) continue;
-    const std::uint64_t begin = range.first - durable_through_ - 1;
+    // An ACK that was overtaken names ranges that are durable in part.
+    const std::uint64_t begin = range.first > durable_through_ ? range.first - durable_through_ - 1 : 0;
     for (; index < begin; ++index)
       if (now - slot(index).sent_at > rtt_.smoothed()) mark_resend(index);
     for (; index <= range.last - durable_through_ - 1; ++index) {
@@ -183,8 +195,10 @@ void Sender::on_timeout() {
 }
 
 void Sender::recut(std::uint32_t max_packet_size) {
-  CPROTO_ASSERT(durable_through_ == Seq{0} && sent_count_ == 0);
   Sender fresh(options_);
+  fresh.durable_through_ = fresh.received_through_ = durable_through_;
+  fresh.durable_messages_ = durable_messages_;
+  fresh.base_end_ = base_end_;
   for (std::uint64_t i = 0; i < slots_in_use(); ++i) {
     const ByteView frame = bytes_of(i, 1);
     const FrameHeader header = decode_header(frame.data());
@@ -195,7 +209,7 @@ void Sender::recut(std::uint32_t max_packet_size) {
     }
     fresh.push(header.type, payload, slot(i).ends_message);
   }
-  fresh.retransmitted_ = retransmitted_;
+  fresh.retransmitted_ = retransmitted_ + sent_count_;
   *this = std::move(fresh);
 }
 

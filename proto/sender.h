@@ -4,6 +4,7 @@
 // Frames are kept encoded, one behind the other in one buffer: letting them out is one copy, forgetting them moves a mark.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -54,7 +55,8 @@ class Sender {
   // The retransmission timer expired. On a datagram transport what is not known to be received is sent again.
   void on_timeout();
 
-  // Cuts what is kept to a new, smaller packet size (a new session: nothing has been sent in it). PROTOCOL §3.6.
+  // Cuts what is kept to a new, smaller packet size. Pre: detached, and the other side has nothing of what is not durable
+  // (a new session: PROTOCOL §3.6).
   void recut(std::uint32_t max_packet_size);
 
   Seq durable_through() const { return durable_through_; }
@@ -90,6 +92,8 @@ class Sender {
   ByteView bytes_of(std::uint64_t index, std::uint64_t count) const;
   std::uint64_t payload_total(std::uint64_t index) const;
   bool may_send(std::uint64_t index) const;
+  bool agrees_with(const SynAck& terms) const;
+  Seq highest_sent() const { return std::max(highest_sent_, durable_through_); }
   void mark_resend(std::uint64_t index);
   void mark_gaps(Instant now, const std::vector<SeqRange>& ranges);
   void forget_through(Seq durable_through);
@@ -106,6 +110,7 @@ class Sender {
   std::uint64_t base_end_ = 0;      // bytes encoded up to durable_through_
   std::uint64_t durable_messages_ = 0;
   std::uint64_t sent_count_ = 0;    // of the kept frames, from the first, on this connection
+  Seq highest_sent_;                // on any connection
   std::uint64_t resend_count_ = 0;  // slots with must_resend
   std::uint64_t retransmitted_ = 0;
   std::uint32_t window_size_ = 1;

@@ -42,6 +42,7 @@ void ServerSession::receive_end(Instant) {
 void ServerSession::accept(Instant now, const Acceptance& acceptance) {
   CPROTO_ASSERT(state_ == State::deciding);
   terms_ = acceptance.terms;
+  if (terms_.mode == OperationMode::step_by_step) terms_.window_size = 1;  // PROTOCOL §5.1
   terms_.keep_alive_ms =
       static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.keep_alive).count());
   window_bytes_ = std::max<std::uint64_t>(acceptance.window_bytes, terms_.max_packet_size);
@@ -82,7 +83,7 @@ void ServerSession::commit(Instant now, Seq through, std::uint64_t bytes, const 
 
 void ServerSession::settle_close(Instant now) {
   if (state_ != State::closing) return;
-  CPROTO_ASSERT(closing_was_told_ && durable_through_ == disconnect_->last);
+  CPROTO_ASSERT(closing_was_told_ && durable_through_ == close_at_);
   state_ = State::confirming;
   timers_.stop_all();
   timers_.arm(Timer::confirm, now + options_.keep_alive);
@@ -115,7 +116,7 @@ void ServerSession::handle_timeout(Instant now) {
   }
   // PROTOCOL §6.1. A slow disk is not a loss: what was received is said while it waits.
   if (timers_.expire(Timer::report, now)) must_ack_ = must_ack_ || received().through > reported_through_;
-  if (!takes_frames()) return;
+  if (!takes_frames() || is_mute()) return;
   switch (link_.check_silence(now)) {
     case Link::Silence::none: break;
     case Link::Silence::ask: must_ask_ = true; break;
@@ -134,7 +135,7 @@ std::optional<ServerEvent> ServerSession::poll_event(Instant now) {
   while (events_head_ == events_.size()) {
     events_.clear();
     events_head_ = 0;
-    if (state_ == State::closed || state_ == State::deciding) return std::nullopt;
+    if (state_ == State::closed) return std::nullopt;
     const Link::Item item = link_.next(now);
     switch (item.kind) {
       case Link::Item::Kind::none:
@@ -159,6 +160,11 @@ std::optional<ServerEvent> ServerSession::poll_event(Instant now) {
 
 // One row a state and frame: tests/unit/session_states_test.cc.
 void ServerSession::on_frame(Instant now, const Frame& frame) {
+  // PROTOCOL §3. Between SYN and SYN-ACK a client has nothing to say but, where it can be lost, the SYN again.
+  if (state_ == State::deciding && frame.type != FrameType::error) {
+    if (options_.transport == Transport::stream) fail(unexpected(frame.type));
+    return;
+  }
   switch (frame.type) {
     case FrameType::data:
     case FrameType::fragment:
@@ -199,7 +205,7 @@ void ServerSession::on_confirmation(Instant now, ByteView payload) {
     timers_.stop_all();
     link_.establish(now, terms_.max_packet_size, options_.keep_alive);
     emit(server_event::Opened{});
-  } else if (state_ == State::confirming && !must_ack_) {
+  } else if (state_ == State::confirming && final_was_told_) {
     emit(server_event::Confirmed{disconnect_->end});
     close();
   }
@@ -209,9 +215,20 @@ void ServerSession::on_numbered(Instant, const Frame& frame) {
   // On a datagram transport data may overtake the confirmation; it comes again.
   if (state_ == State::syn_received && options_.transport == Transport::datagram) return;
   if (!takes_frames()) return fail(unexpected(frame.type));
+  const Receiver::Verdict verdict = take_frame(frame);
+  if (verdict == Receiver::Verdict::accepted || verdict == Receiver::Verdict::skipped) take_kept();
+}
+
+// PROTOCOL §7.2. Behind a DISCONNECT there is nothing new: all up to its last number was waited for, and no more will be.
+Receiver::Verdict ServerSession::take_frame(const Frame& frame) {
+  if (disconnect_ && receiver_->expected() > close_at_ && frame.seq == to_wire(receiver_->expected())) {
+    fail(unexpected(frame.type));
+    return Receiver::Verdict::broken;
+  }
   const Receiver::Outcome outcome = receiver_->on_frame(frame);
+  highest_seen_ = std::max(highest_seen_, outcome.number);
   on_outcome(frame, outcome);
-  if (outcome.verdict == Receiver::Verdict::accepted || outcome.verdict == Receiver::Verdict::skipped) take_kept();
+  return outcome.verdict;
 }
 
 // What was kept out of order follows the frame that closed its gap.
@@ -221,7 +238,7 @@ void ServerSession::take_kept() {
     const Bytes& kept = kept_frames_.emplace_back(std::move(bytes));
     const FrameHeader header = decode_header(kept.data());
     const Frame frame{header.type, header.seq, ByteView(kept).subspan(kHeaderSize), kept};
-    on_outcome(frame, receiver_->on_frame(frame));
+    take_frame(frame);
   }
 }
 
@@ -229,7 +246,8 @@ void ServerSession::on_outcome(const Frame& frame, const Receiver::Outcome& outc
   switch (outcome.verdict) {
     case Receiver::Verdict::accepted: return extend_run(frame, outcome.number);
     case Receiver::Verdict::skipped:
-      return emit(server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message, outcome.refusal});
+      return emit(server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message, outcome.refusal,
+                                        receiver_->position()});
     case Receiver::Verdict::duplicate:
       // Already durable is a success: it is acknowledged again. Before that, the batch will tell.
       ++duplicates_;
@@ -266,18 +284,20 @@ void ServerSession::on_disconnect(Instant, ByteView payload) {
     return fail(unexpected(FrameType::disconnect));
   }
   const std::optional<Disconnect> disconnect = decode_disconnect(payload);
-  if (!disconnect || disconnect->last < received().through) return fail(malformed(FrameType::disconnect));
+  if (!disconnect || disconnect->last < highest_seen_) return fail(malformed(FrameType::disconnect));
   if (disconnect_) {
     must_ack_ = true;  // said again: the final ACK was lost, or is still to come
     return;
   }
   disconnect_ = *disconnect;
+  // What came on an earlier connection need not have come again on this one, and is waited for all the same.
+  close_at_ = std::max(disconnect->last, received().through);
   state_ = State::closing;
 }
 
 // PROTOCOL §7.2. DISCONNECT overtakes nothing: its last number is waited for, received and durable.
 void ServerSession::check_closing() {
-  if (state_ != State::closing || closing_was_told_ || durable_through_ != disconnect_->last) return;
+  if (state_ != State::closing || closing_was_told_ || durable_through_ != close_at_) return;
   closing_was_told_ = true;
   emit(server_event::Closing{disconnect_->end});
 }
@@ -295,6 +315,7 @@ void ServerSession::extend_run(const Frame& frame, Seq number) {
   }
   ++run_.count;
   run_.payload_bytes += frame.payload.size();
+  run_.after = receiver_->position();
 }
 
 void ServerSession::flush_run() {
@@ -351,6 +372,7 @@ void ServerSession::put_acknowledgements(Bytes& out) {
     payload.clear();
     encode_ack(make_ack(), payload);
     put(FrameType::ack, durable_through_, payload, out);
+    final_was_told_ = is_final_;
   }
 }
 
@@ -360,7 +382,7 @@ void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
     encode_syn_ack(terms_, payload);
     put(FrameType::syn_ack, {}, payload, out);
   }
-  if (takes_frames()) {
+  if (takes_frames() && !is_mute()) {
     put_acknowledgements(out);
     for (const auto& [must, kind] : {std::pair{&must_answer_, KeepAlive::answer}, {&must_ask_, KeepAlive::ask}}) {
       if (!std::exchange(*must, false)) continue;
@@ -375,7 +397,7 @@ void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
       put(FrameType::disconnect, {}, payload, out);
     }
   }
-  if (std::exchange(must_tell_error_, false)) {
+  if (std::exchange(must_tell_error_, false) && !is_mute()) {
     payload.clear();
     encode_error(error_, payload);
     put(FrameType::error, {}, payload, out);
@@ -384,7 +406,7 @@ void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
 }
 
 Instant ServerSession::next_deadline() const {
-  return state_ == State::closed ? kNever : std::min(timers_.next(), takes_frames() ? link_.deadline() : kNever);
+  return state_ == State::closed ? kNever : std::min(timers_.next(), takes_frames() && !is_mute() ? link_.deadline() : kNever);
 }
 
 void ServerSession::check_invariants() const {
@@ -393,7 +415,7 @@ void ServerSession::check_invariants() const {
     case State::deciding: CPROTO_ASSERT(timers_.is_armed(Timer::handshake) && !is_accepted()); break;
     case State::syn_received: CPROTO_ASSERT(timers_.is_armed(Timer::handshake) && is_accepted()); break;
     case State::established: CPROTO_ASSERT(is_accepted() && !disconnect_ && !timers_.is_armed(Timer::handshake)); break;
-    case State::closing: CPROTO_ASSERT(disconnect_ && disconnect_->last >= durable_through_); break;
+    case State::closing: CPROTO_ASSERT(disconnect_ && close_at_ >= durable_through_); break;
     case State::confirming: CPROTO_ASSERT(disconnect_ && timers_.is_armed(Timer::confirm)); break;
     case State::closed: CPROTO_ASSERT(timers_.next() == kNever); break;
   }

@@ -52,6 +52,7 @@ struct Received {
   std::uint32_t count = 0;
   std::uint64_t payload_bytes = 0;
   ByteView frames;
+  Position after;  // where the session stands behind this run
 };
 // A frame of a message that is refused: its number counts, its bytes are gone. `refusal` is set on the one that decides it.
 struct Skipped {
@@ -59,6 +60,7 @@ struct Skipped {
   std::uint64_t payload_bytes = 0;
   bool ends_message = false;
   Refusal refusal;
+  Position after;
 };
 // The client has sent everything it will on this connection, and all of it was received: settle_close() once it is safe.
 struct Closing {
@@ -111,7 +113,7 @@ class ServerSession {
   void take_output(Instant now, Bytes& out, std::size_t bytes_max);
   Instant next_deadline() const;
   // The sending side is to be closed once everything taken has been written; reading goes on.
-  bool wants_shutdown() const { return state_ == State::confirming && !must_ack_; }
+  bool wants_shutdown() const { return state_ == State::confirming && final_was_told_; }
   // The connection is to be closed once everything taken has been written.
   bool wants_finish() const { return state_ == State::closed; }
 
@@ -129,10 +131,13 @@ class ServerSession {
 
   bool is_accepted() const { return receiver_.has_value(); }
   bool takes_frames() const;
+  // PROTOCOL §7.2. The final ACK is the last that is said on a stream.
+  bool is_mute() const { return final_was_told_ && options_.transport == Transport::stream; }
   void on_frame(Instant now, const Frame& frame);
   void on_syn(const Frame& frame);
   void on_numbered(Instant now, const Frame& frame);
   void on_outcome(const Frame& frame, const Receiver::Outcome& outcome);
+  Receiver::Verdict take_frame(const Frame& frame);
   void take_kept();
   void on_confirmation(Instant now, ByteView payload);
   void on_disconnect(Instant now, ByteView payload);
@@ -159,6 +164,7 @@ class ServerSession {
   bool must_pause_ = false;
   bool must_tell_error_ = false;
   bool is_final_ = false;  // the ACK owed is the last of the close
+  bool final_was_told_ = false;
   Link link_;
   TimerTable<Timer> timers_;
   std::optional<Receiver> receiver_;
@@ -167,7 +173,9 @@ class ServerSession {
   Seq durable_through_;
   std::uint64_t durable_bytes_ = 0;
   Seq reported_through_;  // the received mark last told
+  Seq highest_seen_;  // of the numbers that came on this connection
   std::optional<Disconnect> disconnect_;
+  Seq close_at_;  // durable through here, the close can be settled
   bool closing_was_told_ = false;
   Duration pause_retry_after_{0};
   std::vector<Refusal> refusals_to_tell_;

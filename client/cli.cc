@@ -1,0 +1,266 @@
+#include "client/cli.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+
+#include "client/help.h"
+#include "config/units.h"
+
+namespace cproto {
+
+namespace {
+
+// As many values as CLI11 lets one option have without splitting what looks like a list: "[1,2]" is a message.
+constexpr int kManyValues = (1 << 25) - 1;
+
+// The options as CLI11 found them, before anything is made of them. Values are taken as they were written: none of
+// CLI11's conversions, to which "{}" and "[a]" mean something; nor its positional arguments, for the same reason.
+class RawArguments {
+ public:
+  RawArguments() {
+    app_.set_help_flag("-h,--help");
+    app_.set_version_flag("--version", "cproto-send " CPROTO_VERSION);
+    texts_ = app_.add_option("-m")->expected(1, kManyValues);
+    lines_ = app_.add_option("-l,--lines")->expected(0, 1);
+    binary_ = app_.add_flag("--binary");
+    check_ = app_.add_flag("--check");
+    servers_ = repeatable("-s,--server-addr");
+    port_ = single("-p,--server-port");
+    client_id_ = single("-i,--client-id");
+    channel_ = single("-c,--channel");
+    mode_ = single("--operation-mode");
+    window_size_ = single("--window-size");
+    max_packet_size_ = single("--max-packet-size");
+    timeout_ = single("--timeout");
+    quiet_ = app_.add_flag("-q,--quiet");
+    verbose_ = app_.add_flag("-v,--verbose");
+    json_ = app_.add_flag("--json");
+    trace_ = app_.add_flag("--trace");
+    app_.allow_extras();
+  }
+
+  void parse(std::vector<std::string> arguments) {
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    app_.parse(std::move(arguments));
+    bool is_behind_mark = false;
+    for (std::string& extra : app_.remaining()) {
+      if (is_behind_mark || extra == "-" || !extra.starts_with('-')) {
+        operands_.push_back(std::move(extra));
+      } else if (extra == "--") {
+        is_behind_mark = true;
+      } else {
+        throw CLI::ExtrasError("unknown option " + extra, CLI::ExitCodes::ExtrasError);
+      }
+    }
+  }
+
+  static std::optional<std::string> value(const CLI::Option* option) {
+    if (option->count() == 0) return std::nullopt;
+    return option->results().back();
+  }
+
+  CLI::Option* texts_;
+  CLI::Option* lines_;
+  CLI::Option* binary_;
+  CLI::Option* check_;
+  CLI::Option* servers_;
+  CLI::Option* port_;
+  CLI::Option* client_id_;
+  CLI::Option* channel_;
+  CLI::Option* mode_;
+  CLI::Option* window_size_;
+  CLI::Option* max_packet_size_;
+  CLI::Option* timeout_;
+  CLI::Option* quiet_;
+  CLI::Option* verbose_;
+  CLI::Option* json_;
+  CLI::Option* trace_;
+  std::vector<std::string> operands_;
+
+ private:
+  CLI::Option* single(const char* name) {
+    return app_.add_option(name)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+  CLI::Option* repeatable(const char* name) {
+    return app_.add_option(name)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+
+  CLI::App app_;
+};
+
+// Makes Options of what was found. Every step returns what is wrong, or nothing.
+class Reader {
+ public:
+  Reader(const RawArguments& raw, const Surroundings& surroundings) : raw_(raw), around_(surroundings) {}
+
+  std::variant<Options, Answer, UsageError> read() {
+    for (const auto step :
+         {&Reader::read_job, &Reader::read_servers, &Reader::read_names, &Reader::read_terms, &Reader::read_timeout})
+      if (auto error = (this->*step)()) return UsageError{*error};
+    options_.quiet = raw_.quiet_->count() > 0;
+    options_.verbose = raw_.verbose_->count() > 0;
+    options_.json = raw_.json_->count() > 0;
+    options_.trace = raw_.trace_->count() > 0;
+    return std::move(options_);
+  }
+
+ private:
+  using Wrong = std::optional<std::string>;
+
+  // A flag's value, or what stands in for it in the environment.
+  std::optional<std::string> value(const CLI::Option* option, const char* variable) const {
+    if (auto given = RawArguments::value(option)) return given;
+    auto from_environment = around_.environment(variable);
+    if (from_environment && from_environment->empty()) return std::nullopt;
+    return from_environment;
+  }
+
+  Wrong read_job() {
+    const bool has_texts = raw_.texts_->count() > 0;
+    const bool has_lines = raw_.lines_->count() > 0;
+    const bool has_binary = raw_.binary_->count() > 0;
+    const std::vector<std::string>& operands = raw_.operands_;
+    if (raw_.check_->count() > 0) {
+      if (has_texts || has_lines || has_binary || !operands.empty()) return "--check sends nothing: it stands alone";
+      options_.job = Options::Job::check;
+      return std::nullopt;
+    }
+    if (has_texts && has_lines) return "-m and --lines are two commands: one of them";
+    if (has_lines && has_binary) return "--lines is text; --binary FILE sends a file as one message of bytes";
+    if (has_binary) options_.kind = MessageKind::binary;
+    if (has_texts) return read_texts(operands);
+    if (has_binary) return read_binary_files(operands);
+    return has_lines ? read_lines(operands) : read_no_job(operands);
+  }
+
+  Wrong read_texts(const std::vector<std::string>& operands) {
+    if (!operands.empty())
+      return "\"" + operands.front() + "\": with -m there are no files; say -m before each message";
+    options_.job = Options::Job::texts;
+    options_.texts = raw_.texts_->results();
+    return std::nullopt;
+  }
+
+  Wrong read_binary_files(const std::vector<std::string>& operands) {
+    if (operands.empty() && around_.stdin_is_terminal) return "nothing to send: --binary FILE..., or --binary -m TEXT";
+    options_.job = Options::Job::binary_files;
+    options_.files = operands.empty() ? std::vector<std::string>{"-"} : operands;
+    if (std::count(options_.files.begin(), options_.files.end(), "-") > 1)
+      return "standard input can be read only once";
+    return std::nullopt;
+  }
+
+  Wrong read_lines(const std::vector<std::string>& operands) {
+    std::vector<std::string> files = operands;
+    const std::string& value = raw_.lines_->results().back();
+    if (!value.empty()) files.insert(files.begin(), value);
+    if (files.size() > 1 || raw_.lines_->count() > 1) return "--lines takes one FILE";
+    options_.job = Options::Job::lines;
+    options_.files = files.empty() ? std::vector<std::string>{"-"} : files;
+    return std::nullopt;
+  }
+
+  Wrong read_no_job(const std::vector<std::string>& operands) {
+    if (operands.size() == 1 && operands.front() == "-") return read_stdin();
+    if (!operands.empty())
+      return "\"" + operands.front() +
+             "\": whole files cannot be sent yet; --lines FILE sends its lines, --binary FILE its bytes as one message";
+    if (around_.stdin_is_terminal) return "nothing to send: say -m TEXT or --lines FILE, or pipe lines in";
+    return read_stdin();
+  }
+
+  Wrong read_stdin() {
+    options_.job = Options::Job::lines;
+    options_.files = {"-"};
+    return std::nullopt;
+  }
+
+  Wrong read_servers() {
+    std::uint16_t port = kDefaultPort;
+    if (const auto text = RawArguments::value(raw_.port_)) {
+      const auto parsed = parse_port(*text);
+      if (!parsed) return "--server-port " + *text + ": a port is a number from 1 to 65535";
+      port = *parsed;
+    }
+    std::vector<std::string> texts = raw_.servers_->results();
+    if (texts.empty()) texts = {value(raw_.servers_, "CPROTO_SERVER").value_or("127.0.0.1")};
+    for (const std::string& text : texts) {
+      const auto server = parse_server_address(text, port);
+      if (!server) return "server \"" + text + "\": write HOST, HOST:PORT or [ADDR]:PORT";
+      options_.servers.push_back(*server);
+    }
+    return std::nullopt;
+  }
+
+  Wrong read_names() {
+    constexpr const char* kAlphabet = "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with . or -";
+    options_.channel = value(raw_.channel_, "CPROTO_CHANNEL").value_or(options_.channel);
+    if (!is_valid_name(options_.channel)) return "channel \"" + options_.channel + "\": it has " + kAlphabet;
+    const auto given = value(raw_.client_id_, "CPROTO_CLIENT_ID");
+    options_.client_id = given.value_or(around_.host_name);
+    if (!is_valid_name(options_.client_id))
+      return (given ? "client id \"" : "the host name cannot be the client id; say -i ID: \"") + options_.client_id +
+             (given ? "\": it has " : "\" is not ") + kAlphabet;
+    if (!given && (options_.client_id == "localhost" || options_.client_id.starts_with("localhost.")))
+      return "this host is called \"" + options_.client_id + "\", as many are; say who sends with -i ID";
+    return std::nullopt;
+  }
+
+  Wrong read_terms() {
+    if (const auto mode = RawArguments::value(raw_.mode_)) {
+      if (*mode != "burst" && *mode != "step-by-step") return "--operation-mode " + *mode + ": burst or step-by-step";
+      options_.mode = *mode == "burst" ? OperationMode::burst : OperationMode::step_by_step;
+    }
+    if (const auto window = RawArguments::value(raw_.window_size_)) {
+      const auto size = parse_size(*window).value;
+      if (!size || *size < 1 || *size > kWindowMax) return "--window-size " + *window + ": 1 to 32767 frames";
+      options_.window_size = static_cast<std::uint32_t>(*size);
+    }
+    if (const auto packet = RawArguments::value(raw_.max_packet_size_)) {
+      const auto size = parse_size(*packet).value;
+      if (!size || *size < kPacketSizeMin || *size > kPacketSizeMax)
+        return "--max-packet-size " + *packet + ": 64 to 1MiB, as in 1024 or 64KiB";
+      options_.max_packet_size = static_cast<std::uint32_t>(*size);
+    }
+    return std::nullopt;
+  }
+
+  Wrong read_timeout() {
+    const auto text = RawArguments::value(raw_.timeout_);
+    if (!text) return std::nullopt;
+    constexpr auto kLongest = std::chrono::hours(24 * 365 * 100);  // beyond it the sums would overflow
+    const bool is_bare =
+        !text->empty() && std::all_of(text->begin(), text->end(), [](unsigned char c) { return c >= '0' && c <= '9'; });
+    const auto time = parse_time(is_bare ? *text + "s" : *text).value;
+    if (!time || *time > kLongest) return "--timeout " + *text + ": a time like 30s, 10min or 2h; 0 is never";
+    options_.timeout = *time;
+    return std::nullopt;
+  }
+
+  const RawArguments& raw_;
+  const Surroundings& around_;
+  Options options_;
+};
+
+}  // namespace
+
+std::variant<Options, Answer, UsageError> parse_arguments(const std::vector<std::string>& arguments,
+                                                          const Surroundings& surroundings) {
+  try {
+    RawArguments raw;
+    try {
+      raw.parse(arguments);
+    } catch (const CLI::CallForHelp&) {
+      return Answer{kHelp};
+    } catch (const CLI::CallForVersion&) {
+      return Answer{"cproto-send " CPROTO_VERSION "\n"};
+    }
+    return Reader(raw, surroundings).read();
+  } catch (const CLI::Error& error) {
+    return UsageError{error.what()};
+  }
+}
+
+}  // namespace cproto

@@ -1,0 +1,133 @@
+#include "client/connector.h"
+
+#include <netdb.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace cproto {
+
+// Both are told to libuv and live until it answers; `connector` is null once nobody waits for the answer.
+struct Connector::Lookup {
+  uv_getaddrinfo_t request{};
+  Connector* connector = nullptr;
+  std::shared_ptr<int> count;
+};
+
+struct Connector::Attempt {
+  uv_connect_t request{};
+  Connector* connector = nullptr;
+  Handle<uv_tcp_t> tcp;
+};
+
+bool Unreachable::is_unknown_host() const { return lookup_error == UV_EAI_NONAME || lookup_error == UV_EAI_NODATA; }
+
+bool Unreachable::is_shortage() const {
+  const auto is_one = [](int error) {
+    return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM || error == UV_ENOBUFS ||
+           error == UV_EAI_MEMORY;
+  };
+  if (is_one(lookup_error)) return true;
+  return std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& attempt) { return is_one(attempt.error); });
+}
+
+Connector::Connector(uv_loop_t* loop, Owner* owner)
+    : loop_(loop), owner_(owner), timer_(loop, [this] { on_timer(); }) {}
+
+void Connector::start(const ServerAddress& server, std::size_t rotate) {
+  rotate_ = rotate;
+  unreachable_ = {};
+  lookup_ = new Lookup;
+  lookup_->connector = this;
+  lookup_->count = lookups_;
+  lookup_->request.data = lookup_;
+  ++*lookups_;
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  const auto on_answer = [](uv_getaddrinfo_t* request, int error, addrinfo* found) {
+    const std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
+    --*lookup->count;
+    if (lookup->connector != nullptr) lookup->connector->on_found(error, found);
+    uv_freeaddrinfo(found);
+  };
+  const int error = uv_getaddrinfo(loop_, &lookup_->request, on_answer, server.host.c_str(),
+                                   std::to_string(server.port).c_str(), &hints);
+  if (error == 0) return;
+  // The name is too long or not one at all; said from the loop, like everything else.
+  delete std::exchange(lookup_, nullptr);
+  --*lookups_;
+  unreachable_.lookup_error = error == UV_EINVAL || error == UV_ENAMETOOLONG ? UV_EAI_NONAME : error;
+  addresses_.clear();
+  next_ = 0;
+  timer_.arm(0ns);
+}
+
+void Connector::cancel() {
+  timer_.stop();
+  if (lookup_ != nullptr) {
+    lookup_->connector = nullptr;
+    uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
+    lookup_ = nullptr;
+  }
+  if (attempt_ != nullptr) abandon_attempt();
+}
+
+void Connector::on_found(int error, addrinfo* found) {
+  lookup_ = nullptr;
+  unreachable_.lookup_error = error;
+  addresses_ = error == 0 ? alternate_families(found) : std::vector<SocketAddress>{};
+  if (!addresses_.empty())
+    std::rotate(addresses_.begin(), addresses_.begin() + static_cast<std::ptrdiff_t>(rotate_ % addresses_.size()),
+                addresses_.end());
+  next_ = 0;
+  try_next();
+}
+
+void Connector::try_next() {
+  if (next_ == addresses_.size()) {
+    const Unreachable unreachable = std::move(unreachable_);
+    return owner_->on_unreachable(unreachable);
+  }
+  attempt_ = new Attempt;
+  attempt_->connector = this;
+  attempt_->tcp.reset(new uv_tcp_t);
+  attempt_->request.data = attempt_;
+  uv_tcp_init(loop_, attempt_->tcp.get());
+  timer_.arm(kConnectTimeout);
+  const auto* address = reinterpret_cast<const sockaddr*>(&addresses_[next_]);
+  const int error = uv_tcp_connect(&attempt_->request, attempt_->tcp.get(), address, on_connect);
+  if (error == 0) return;
+  delete std::exchange(attempt_, nullptr);
+  note_failure(error);
+  timer_.arm(0ns);
+}
+
+void Connector::on_connect(uv_connect_t* request, int error) {
+  const std::unique_ptr<Attempt> attempt(static_cast<Attempt*>(request->data));
+  Connector* self = attempt->connector;
+  if (self == nullptr) return;
+  self->attempt_ = nullptr;
+  self->timer_.stop();
+  if (error == 0) return self->owner_->on_connected(std::move(attempt->tcp), to_string(self->addresses_[self->next_]));
+  self->note_failure(error);
+  self->try_next();
+}
+
+// An address took too long; or none was even asked, and the way goes on from here.
+void Connector::on_timer() {
+  if (attempt_ != nullptr) {
+    abandon_attempt();
+    note_failure(UV_ETIMEDOUT);
+  }
+  try_next();
+}
+
+void Connector::abandon_attempt() {
+  attempt_->connector = nullptr;
+  std::exchange(attempt_, nullptr)->tcp.reset();
+}
+
+void Connector::note_failure(int error) { unreachable_.attempts.push_back({to_string(addresses_[next_++]), error}); }
+
+}  // namespace cproto

@@ -1,0 +1,52 @@
+#include "client/console.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace cproto {
+
+namespace {
+
+constexpr int kPatienceMs = 1000;
+
+// The stream may have been made non-blocking by somebody who shares it.
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t size = ::write(fd, text.data(), text.size());
+    if (size >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(size));
+    } else if (errno == EAGAIN) {
+      pollfd wait{fd, POLLOUT, 0};
+      if (::poll(&wait, 1, kPatienceMs) <= 0) return;
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void Console::say(std::string_view line) {
+  show("");
+  std::string text("cproto-send: ");
+  write_all(STDERR_FILENO, text.append(line).append("\n"));
+}
+
+void Console::raw(std::string_view text) {
+  show("");
+  write_all(STDERR_FILENO, text);
+}
+
+void Console::show(std::string_view line) {
+  if (!is_terminal() || (line.empty() && !is_showing_)) return;
+  std::string text("\r");
+  text.append(line.substr(0, columns_ - 1)).append("\x1b[K");
+  write_all(STDERR_FILENO, text);
+  is_showing_ = !line.empty();
+}
+
+void Console::print(std::string_view text) { write_all(STDOUT_FILENO, text); }
+
+}  // namespace cproto

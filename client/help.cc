@@ -1,0 +1,47 @@
+#include "client/help.h"
+
+namespace cproto {
+
+const char* const kHelp =
+    R"(cproto-send: send messages and lines to a cprotod, each acknowledged once it is on disk there, exactly once
+
+cproto-send [-s HOST[:PORT]]... [OPTIONS] -m TEXT...       messages
+cproto-send [-s HOST[:PORT]]... [OPTIONS] --lines [FILE|-] each line a message; also without operands, when
+                                                           standard input is no terminal
+cproto-send [-s HOST[:PORT]]... [OPTIONS] --binary FILE... each file a message
+cproto-send [-s HOST[:PORT]]... --check                    connect, shake hands, close; say what was found
+
+What to send:
+  -m TEXT...             a message; may be repeated, be empty, and begin with a dash
+  -l, --lines [FILE|-]   each line of FILE or of standard input
+      --binary           messages of bytes, to <channel>.bin: each -m, each FILE, or all of standard input
+
+Where to:
+  -s, --server-addr A    HOST, HOST:PORT or [ADDR]:PORT (127.0.0.1); repeat it for servers to turn to as long as
+                         nothing is acknowledged
+  -p, --server-port N    port where none is given (7780)
+  -i, --client-id ID     who sends (the host name)
+  -c, --channel NAME     which log it goes to (messages)
+
+How:
+      --operation-mode M     burst, or step-by-step: one frame at a time (burst)
+      --window-size N        frames in flight, 1 to 32767 (32767)
+      --max-packet-size N    payload of a frame: 1024, 64KiB (64KiB)
+      --timeout T            give up when nothing has become durable for T: 30s, 10min; a bare number is seconds, 0 is
+                             never (10min; never for standard input)
+
+What is said:
+  -q, --quiet            errors only
+  -v, --verbose          a summary at the end, and each connection
+      --json             one JSON object on standard output at the end
+      --trace            one line a frame on standard error
+      --version, --help
+
+CPROTO_SERVER, CPROTO_CLIENT_ID and CPROTO_CHANNEL stand in for -s, -i and -c.
+
+Exit status: 0 everything is durable; 64 wrong arguments; 65 some refused for good; 66 an input is missing; 68 no such
+host; 69 server not reached; 74 reading failed; 75 nothing became durable in time; 76 not a cproto server, or not the
+store; 77 not permitted. Any but 0: not known to be whole; part of it may be there.
+)";
+
+}  // namespace cproto

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace cproto {
+
+// What --help prints.
+extern const char* const kHelp;
+
+}  // namespace cproto

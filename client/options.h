@@ -1,0 +1,36 @@
+// What the arguments said: the whole of what the rest of the client knows of them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/addresses.h"
+#include "proto/options.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+struct Options {
+  enum class Job { texts, lines, binary_files, check };
+
+  Job job = Job::lines;
+  std::vector<std::string> texts;  // Job::texts
+  std::vector<std::string> files;  // Job::lines: one; Job::binary_files. "-" is standard input
+  MessageKind kind = MessageKind::text;
+
+  std::vector<ServerAddress> servers;
+  OperationMode mode = OperationMode::burst;
+  std::uint32_t window_size = kWindowMax;
+  std::uint32_t max_packet_size = 64 * 1024;
+  std::string client_id;
+  std::string channel = "messages";
+  std::optional<Duration> timeout;  // nullopt: what the source calls for; 0: never
+
+  bool quiet = false;
+  bool verbose = false;
+  bool json = false;
+  bool trace = false;
+};
+
+}  // namespace cproto

@@ -1,0 +1,64 @@
+// Moves messages from a source into a session as long as there is room, and keeps count: which were refused, here or by
+// the server, and which are durable. Knows no connection; says what happened through Report.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "client/message_map.h"
+#include "client/source.h"
+#include "client/tally.h"
+#include "proto/client_session.h"
+
+namespace cproto {
+
+class Shipper {
+ public:
+  // What is to be said at once.
+  class Listener {
+   public:
+    virtual void on_refused(const Tally::Refused& refused) = 0;
+    virtual void on_problem(const Problem& problem) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener)
+      : session_(session), source_(source), tally_(tally), listener_(listener) {}
+
+  // Hands over what there is room for, and closes the session behind the last message. Says whether anything moved.
+  bool pump();
+
+  // The events of the session that concern messages.
+  void on_terms(const SynAck& terms);
+  void on_acked(const client_event::Acked& acked);
+  void on_refused(const client_event::Refused& refused);
+
+  // Reads no further; what was read goes out and the session is closed.
+  void stop() { source_.stop(); }
+  // Everything handed over is durable, and nothing was read that is still to be.
+  bool is_settled() const;
+
+ private:
+  void push(const Piece& piece);
+  void refuse_here();
+  void drop(const Problem& problem);
+  void leave_message();
+  void count_refused(std::uint64_t ordinal, std::string reason);
+  std::string reason_of(ErrorCode code, const std::string& sentence) const;
+
+  ClientSession& session_;
+  Source& source_;
+  Tally& tally_;
+  Listener& listener_;
+  MessageMap map_;
+  std::deque<Seq> abandoned_;  // ends of messages given up, not yet durable
+  std::uint32_t packet_size_ = 0;
+  std::uint64_t message_size_max_ = 0;
+  std::uint64_t message_bytes_ = 0;  // of the message under way
+  std::uint64_t ended_here_ = 0;     // messages given up or refused by the server, by now durable
+  bool must_abandon_ = false;
+};
+
+}  // namespace cproto

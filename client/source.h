@@ -1,0 +1,72 @@
+// Where messages come from, a piece at a time. Knows nothing of sessions: what a piece becomes on the wire, and whether
+// it is too large for the server, is decided by who asks (Shipper).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "client/options.h"
+#include "client/status.h"
+#include "client/wording.h"
+#include "proto/bytes.h"
+
+struct uv_loop_s;
+
+namespace cproto {
+
+struct Problem {
+  Status status = Status::ok;
+  std::string sentence;  // without the program's name
+};
+
+struct Piece {
+  enum class Kind {
+    part,    // `bytes` of the message under way
+    wait,    // nothing at hand; `wake` will be called
+    end,     // there are no more messages; one begun and not ended is not to be ended
+    broken,  // this message cannot be read, because of `problem`; skip() it
+  };
+  Kind kind = Kind::end;
+  ByteView bytes;  // until the next peek()
+  bool is_last = false;
+  Problem problem;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // What comes next. A part that is not the last is a multiple of `packet_size`.
+  virtual Piece peek(std::size_t packet_size) = 0;
+  // So much of the last piece is used; `is_complete`: all of it, and with a last part the message.
+  virtual void take(std::size_t bytes, bool is_complete) = 0;
+  // The rest of the message under way, or of the one that could not be read, is not wanted.
+  virtual void skip() = 0;
+  // Reads no further. What was read and would be lost is still given.
+  virtual void stop() = 0;
+  // After stop(): nothing is left to give.
+  virtual bool is_drained() = 0;
+
+  // How people know the message with this number (the first is 1): "line 81,004".
+  virtual std::string name(std::uint64_t number) const = 0;
+  virtual Noun noun() const = 0;
+  // How many messages there are, where that is known.
+  virtual std::optional<std::uint64_t> total() const { return std::nullopt; }
+  // Giving up would lose what was or is to be read.
+  virtual bool is_lost_by_giving_up() const { return false; }
+  // A program may be held that writes to us.
+  virtual bool holds_writer() const { return false; }
+};
+
+// The source the options ask for; or why there is none. `wake` is called when a piece may be there after a wait.
+std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, const Options& options,
+                                                           std::function<void()> wake);
+
+// Why reading `path` ("-" for standard input) failed with `error`.
+Problem cannot_read(const std::string& path, int error, bool midway);
+
+}  // namespace cproto

@@ -1,0 +1,29 @@
+// What a run has come to so far, in the source's own terms.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "client/source.h"
+
+namespace cproto {
+
+// So many are named; beyond that they are counted.
+inline constexpr std::uint64_t kNamedMax = 100;
+
+struct Tally {
+  struct Refused {
+    std::string name;    // "line 81,004"
+    std::string reason;  // "larger than 64 MiB"
+  };
+
+  std::uint64_t read = 0;           // messages handed to the session or refused
+  std::uint64_t durable = 0;        // taken and on the server's disk
+  std::uint64_t durable_bytes = 0;  // of their payload
+  std::uint64_t refused = 0;
+  std::vector<Refused> refused_named;
+  std::vector<Problem> problems;  // inputs that could not be read
+};
+
+}  // namespace cproto

@@ -1,0 +1,289 @@
+#include "client/transfer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/turn.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr Duration kDefaultTimeout = 10min;
+constexpr Duration kStopTimeout = 10s;  // a signal waits so long for what was read to be durable
+constexpr Duration kStallAfter = 30s;   // connected, and nothing becomes durable
+constexpr Duration kTick = 1s;
+constexpr Duration kTickOnTerminal = 250ms;
+constexpr std::size_t kGreetingMax = 128;
+
+ClientOptions session_options(const Options& options) {
+  ClientOptions session;
+  session.offer.mode = options.mode;
+  session.offer.max_packet_size = options.max_packet_size;
+  session.offer.window_size = options.window_size;
+  session.offer.attempt = 0;
+  session.offer.client_id = options.client_id;
+  session.offer.channel = options.channel;
+  session.offer.kind = options.kind;
+  session.offer.software = "cproto-send " CPROTO_VERSION;
+  return session;
+}
+
+Duration timeout_of(const Options& options, const Source& source) {
+  if (options.timeout) return *options.timeout;
+  return source.is_lost_by_giving_up() ? Duration(0) : kDefaultTimeout;
+}
+
+}  // namespace
+
+// What settle() sees of us.
+struct Transfer::Host {
+  Transfer& self;
+  Instant now;
+  Bytes* buffer = nullptr;
+
+  void on_event(ClientEvent& event) {
+    std::visit([this](const auto& what) { self.on_event(now, what); }, event);
+  }
+  bool can_write() { return self.connection_ && self.connection_->can_write(); }
+  Bytes& write_buffer() { return *(buffer = &self.connection_->write_buffer()); }
+  void write() {
+    if (self.trace_) self.trace_(self.tracer_.sent(now, *buffer));
+    self.connection_->write();
+  }
+  void set_deadline(Instant at) {
+    if (self.deadline_ == at) return;
+    self.deadline_ = at;
+    if (at == kNever) return self.deadline_timer_.stop();
+    self.deadline_timer_.arm(at - now);
+  }
+  void shut_down() {}
+  void finish() {
+    if (self.connection_) self.connection_->finish();
+  }
+};
+
+Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tally& tally, Progress& progress,
+                   Random random, TraceSink trace)
+    : loop_(loop),
+      options_(options),
+      source_(source),
+      tally_(tally),
+      progress_(progress),
+      trace_(std::move(trace)),
+      tracer_(now()),
+      session_(session_options(options)),
+      shipper_(session_, source, tally, progress),
+      servers_(options.servers, random),
+      connector_(loop, this),
+      deadline_timer_(loop,
+                      [this] {
+                        deadline_ = kNever;
+                        const Instant at = now();
+                        session_.handle_timeout(at);
+                        turn(at);
+                      }),
+      retry_timer_(loop, [this] { connect(); }),
+      tick_timer_(loop, [this] { tick(); }),
+      stop_timer_(loop, [this] { finish(); }),
+      start_(now()),
+      last_progress_(start_),
+      timeout_(timeout_of(options, source)) {}
+
+void Transfer::start() {
+  connect();
+  tick();
+}
+
+void Transfer::wake() {
+  if (state_ == State::connected) turn(now());
+}
+
+// --- connections ---
+
+void Transfer::connect() {
+  state_ = State::connecting;
+  connector_.start(servers_.current(), servers_.rotation());
+}
+
+void Transfer::on_connected(Handle<uv_tcp_t> tcp, const std::string& address) {
+  state_ = State::connected;
+  where_ = place(servers_.current(), address);
+  greeting_.clear();
+  failure_.reset();
+  is_established_ = false;
+  tracer_.restart();
+  connection_ = std::make_unique<Connection>(std::move(tcp));
+  connection_->start(this);
+  outcome_.congestion_control = connection_->congestion_control();
+  attached_at_ = now();
+  session_.attach(attached_at_);
+  turn(attached_at_);
+}
+
+void Transfer::on_unreachable(const Unreachable& why) { on_trouble(unreachable(servers_.current(), why)); }
+
+void Transfer::on_bytes(ByteView bytes) {
+  const Instant at = now();
+  if (!is_established_) append(greeting_, bytes.first(std::min(bytes.size(), kGreetingMax - greeting_.size())));
+  if (trace_) trace_(tracer_.received(at, bytes));
+  session_.receive(at, bytes);
+  turn(at);
+}
+
+// One input was given to the session: its events, its bytes; then more messages, as long as there is room for them.
+void Transfer::turn(Instant now) {
+  Host host{*this, now, nullptr};
+  settle(now, session_, host);
+  while (state_ == State::connected && !failure_ && shipper_.pump()) settle(now, session_, host);
+}
+
+void Transfer::on_gone(const std::string& reason) {
+  connection_.reset();
+  deadline_timer_.stop();
+  deadline_ = kNever;
+  if (is_closed_) return finish();  // everything is durable, and where it belongs
+  const Trouble trouble = describe_loss(reason);
+  if (!is_established_) servers_.rotate();
+  session_.detach();
+  on_trouble(trouble);
+}
+
+Trouble Transfer::describe_loss(const std::string& reason) const {
+  const bool is_told = failure_ && failure_->is_remote;
+  if (!is_established_ && !is_told && !greeting_.empty() && !looks_like_cproto(greeting_)) {
+    Trouble trouble = not_cproto(where_, greeting_);
+    // In the middle of a transfer it may be what stands in for a server that restarts.
+    trouble.is_final = !was_established_;
+    return trouble;
+  }
+  const auto& resume = session_.offer().resume;
+  if (failure_) return failed(where_, failure_->error, is_told, resume ? &resume->store : nullptr);
+  return lost(where_, reason, is_established_);
+}
+
+// --- events of the session ---
+
+void Transfer::on_event(Instant now, const client_event::Established& event) {
+  if (was_established_) ++outcome_.reconnects;
+  is_established_ = was_established_ = was_reached_ = true;
+  failures_ = 0;
+  outcome_.where = where_;
+  outcome_.terms = event.terms;
+  outcome_.round_trip = now - attached_at_;
+  const std::uint64_t durable_before = tally_.durable;
+  shipper_.on_terms(event.terms);
+  progress_.on_established(where_, event.terms);
+  if (tally_.durable > durable_before) last_progress_ = now;
+  if (!awaits_anything()) progress_.on_durable(now, where_);
+}
+
+void Transfer::on_event(Instant now, const client_event::Acked& event) {
+  shipper_.on_acked(event);
+  servers_.on_durable();
+  last_progress_ = now;
+  was_reached_ = false;
+  progress_.on_durable(now, where_);
+}
+
+void Transfer::on_event(Instant, const client_event::Refused& event) { shipper_.on_refused(event); }
+
+void Transfer::on_event(Instant, const client_event::Pausing&) {}
+
+void Transfer::on_event(Instant, const client_event::Failed& event) { failure_ = event; }
+
+void Transfer::on_event(Instant now, const client_event::Closed&) {
+  is_closed_ = true;
+  progress_.on_durable(now, where_);
+}
+
+// --- what is done about trouble ---
+
+void Transfer::on_trouble(const Trouble& trouble) {
+  trouble_ = trouble;
+  state_ = State::waiting;
+  unknown_hosts_ = trouble.status == Status::no_host ? unknown_hosts_ + 1 : 0;
+  ++failures_;
+  if (trouble.is_final || is_hopeless(trouble)) return end(trouble.status, with_count(trouble.sentence));
+  if (outcome_.signal != 0 && shipper_.is_settled()) return finish();
+  const bool may_turn = session_.sender().durable_through() == Seq{0};
+  const Instant at = now();
+  const ServerAddress failed = servers_.current();
+  const Duration wait = trouble.comes_back_at_once ? Duration(0) : servers_.on_failure(at, may_turn, trouble.pause);
+  const std::string next = servers_.current() == failed ? "" : to_string(servers_.current());
+  progress_.on_trouble(at, trouble, wait, next, source_.holds_writer());
+  retry_timer_.arm(wait);
+}
+
+std::string Transfer::with_count(const std::string& sentence) const {
+  if (tally_.durable == 0) return sentence;
+  return with_clause(sentence, durable_clause(tally_, source_.total(), source_.noun()) + " durable");
+}
+
+// Waiting would change nothing, or nobody wants to wait.
+bool Transfer::is_hopeless(const Trouble& trouble) const {
+  if (options_.job == Options::Job::check) return !options_.timeout && failures_ >= servers_.size();
+  return trouble.status == Status::no_host && unknown_hosts_ >= servers_.size() && !was_established_ &&
+         !source_.is_lost_by_giving_up();
+}
+
+// Something is waiting to become durable; or there is no session to ask whether it is.
+bool Transfer::awaits_anything() const {
+  if (session_.state() != ClientSession::State::established) return true;
+  return session_.sender().last_pushed() > session_.sender().durable_through();
+}
+
+void Transfer::tick() {
+  const Instant at = now();
+  if (!awaits_anything()) last_progress_ = at;
+  if (timeout_ > 0ns && at - last_progress_ >= timeout_) return give_up();
+  if (is_established_ && state_ == State::connected && at - last_progress_ >= kStallAfter)
+    progress_.on_stall(at, where_, last_progress_, source_.holds_writer());
+  progress_.tick(at);
+  Duration next = progress_.is_animated() ? kTickOnTerminal : kTick;
+  if (timeout_ > 0ns) next = std::min(next, last_progress_ + timeout_ - at);
+  tick_timer_.arm(next);
+}
+
+void Transfer::give_up() {
+  const bool is_up = state_ == State::connected && is_established_;
+  Status status = trouble_.status;
+  if (is_up || (was_reached_ && status == Status::unavailable)) status = Status::temp_fail;
+  const std::string reason = is_up ? "connected to " + where_ : trouble_.reason;
+  end(status, "nothing became durable for " + human_time(timeout_) + (reason.empty() ? "" : " (" + reason + ")") +
+                  "; " + durable_clause(tally_, source_.total(), source_.noun()));
+}
+
+void Transfer::interrupt(int signal) {
+  if (state_ == State::over) return;
+  if (outcome_.signal != 0) return finish();
+  outcome_.signal = signal;
+  shipper_.stop();
+  const bool is_up = state_ == State::connected && is_established_;
+  if (!is_up && shipper_.is_settled()) return finish();
+  stop_timer_.arm(kStopTimeout);
+  if (state_ == State::connected) turn(now());
+}
+
+// --- the end ---
+
+void Transfer::end(Status status, std::string sentence) {
+  outcome_.causes.add(status);
+  outcome_.sentence = std::move(sentence);
+  finish();
+}
+
+void Transfer::finish() {
+  if (state_ == State::over) return;
+  state_ = State::over;
+  if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
+  for (const Problem& problem : tally_.problems) outcome_.causes.add(problem.status);
+  outcome_.retransmitted = session_.sender().retransmitted();
+  outcome_.lasted = now() - start_;
+  connector_.cancel();
+  connection_.reset();
+  for (Timer* timer : {&deadline_timer_, &retry_timer_, &tick_timer_, &stop_timer_}) timer->stop();
+  uv_stop(loop_);
+}
+
+}  // namespace cproto

@@ -1,0 +1,83 @@
+// One TCP connection of a client: the wire of a Peer. Knows libuv, buffers and when a socket may go; nothing of frames.
+//
+// Happy path: open -> on_read -> Peer … write -> finish -> (last bytes out) -> shut down -> end of the peer's stream -> gone.
+// Failure modes: a read or write error ends it at once; a peer that does not close after we did is closed upon after a second.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/peer.h"
+#include "daemon/reactor.h"
+
+namespace cproto {
+
+class Connection;
+
+// What all connections share: made once.
+struct ConnectionShared {
+  Reactor& reactor;
+  Store& store;
+  Log& log;
+  PeerCounters& counters;
+  const World& world;
+  ServerOptions session;
+  std::uint64_t window_bytes = 4u << 20;
+  Bytes read_buffer;                                // one is enough: input is used up before the callback returns
+  std::function<void(Connection&)> on_waiting;      // it has stopped reading until the store has room
+  std::function<void(Connection&)> on_gone;         // destroys it
+};
+
+class Connection final : private Wire, private Timed {
+ public:
+  explicit Connection(ConnectionShared& shared);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Takes the next connection of `listener`. Returns a libuv error, after which only close() is to be called.
+  int accept(uv_stream_t* listener);
+  // The address it comes from, without the port.
+  const std::string& host() const { return host_; }
+
+  void on_room();
+  void pause(Duration retry_after);
+  // Tells the peer why and closes; for those that are not even listened to.
+  void refuse(const Error& error);
+  void close();
+
+ private:
+  bool can_write() override { return !is_writing_ && !is_closing_; }
+  Bytes& write_buffer() override;
+  void write() override;
+  void set_deadline(Instant at) override;
+  void shut_down() override;
+  void finish() override;
+  void set_reading(bool is_reading) override;
+  void on_deadline() override;
+
+  void on_read(ssize_t count);
+  void on_written(int status);
+  void on_end();
+  void linger();
+  void start_reading();
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
+
+  ConnectionShared& shared_;
+  uv_tcp_t tcp_{};
+  uv_write_t write_request_{};
+  uv_shutdown_t shutdown_request_{};
+  Bytes output_;            // what write() sends next
+  std::size_t written_ = 0; // of it, by an attempt that did not take all
+  std::unique_ptr<Peer> peer_;
+  std::string host_;
+  bool is_writing_ = false;
+  bool is_shut_ = false;
+  bool is_finishing_ = false;  // nothing is read for the peer any more
+  bool is_closing_ = false;
+};
+
+}  // namespace cproto

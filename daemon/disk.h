@@ -1,0 +1,194 @@
+// The daemon's only way to a disk: jobs as data. A job is a list of file operations, run in order up to the first that
+// fails; the answer says which. Whoever wants something durable decides the order here, above the disk, where the
+// simulator runs it too. Two implementations: libuv's thread pool, and one in memory that can lose, tear and refuse.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proto/bytes.h"
+
+namespace cproto {
+
+// An open file. Belongs to whoever declared it; a job that names it must be over before it goes.
+struct File {
+  int handle = -1;
+  bool is_open() const { return handle >= 0; }
+};
+
+struct FileStatus {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  bool exists = false;
+};
+
+struct FileOp {
+  enum class Kind : std::uint8_t {
+    open,            // `path` for reading and writing; ENOENT if it is not there
+    create,          // `path`, which must not be there, with `mode`
+    open_or_create,  // `path`; with `mode` if it is not there
+    close,
+    read,            // exactly into.size() bytes at `offset`; EIO at the end of the file
+    write,           // `bytes` at `offset`
+    append,          // `bytes` at the end of the file, wherever that is by now; `status`, if given, is the file's afterwards
+    merge,           // `bytes` at `offset`, but only what differs from what is there
+    append_file,     // the first `size` bytes of `source`, at the end of the file
+    merge_file,      // the first `size` bytes of `source` at `offset`, but only what differs
+    zero_fill,       // `size` zeros, really written
+    sync_data,       // fdatasync
+    sync_directory,  // the entries of the directory `path`
+    make_directory,  // `path` with `mode`; there already is fine
+    make_link,       // a second name `target` for `path`; an old `target` is replaced
+    rename,          // `path` to `target`, replacing it
+    remove,          // `path`; not there is fine
+    status,          // of the open file into `status`
+    status_of_path,  // of `path` into `status`; not there is fine (exists = false)
+    expect_identity, // fails with ESTALE if `path` is not the file with `status`'s device and inode
+    list,            // the names in the directory `path` into `names`
+  };
+  Kind kind{};
+  File* file = nullptr;
+  File* source = nullptr;
+  std::string path;
+  std::string target;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint32_t mode = 0;
+  ByteView bytes;
+  std::span<std::uint8_t> into;
+  FileStatus* status = nullptr;
+  std::vector<std::string>* names = nullptr;
+};
+
+struct JobResult {
+  int error = 0;               // errno of the operation that failed; 0: all were run
+  std::size_t operation = 0;   // its place in the job
+  bool ok() const { return error == 0; }
+};
+
+using Job = std::vector<FileOp>;
+
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  // Runs the job and waits for it. For recovery, before anybody is served.
+  virtual JobResult run(Job& job) = 0;
+  // Runs the job elsewhere; `done` is called on the reactor's thread. Everything the operations point at stays until then.
+  virtual void submit(Job job, std::function<void(JobResult)> done) = 0;
+};
+
+// Builders for the operations: short names make a job read like what it does.
+namespace file_op {
+using Kind = FileOp::Kind;
+
+inline FileOp on_path(Kind kind, std::string path, std::uint32_t mode = 0) {
+  FileOp op;
+  op.kind = kind;
+  op.path = std::move(path);
+  op.mode = mode;
+  return op;
+}
+inline FileOp on_file(Kind kind, File& file) {
+  FileOp op;
+  op.kind = kind;
+  op.file = &file;
+  return op;
+}
+inline FileOp open(File& file, std::string path) {
+  FileOp op = on_path(Kind::open, std::move(path));
+  op.file = &file;
+  return op;
+}
+inline FileOp create(File& file, std::string path, std::uint32_t mode) {
+  FileOp op = on_path(Kind::create, std::move(path), mode);
+  op.file = &file;
+  return op;
+}
+inline FileOp open_or_create(File& file, std::string path, std::uint32_t mode) {
+  FileOp op = on_path(Kind::open_or_create, std::move(path), mode);
+  op.file = &file;
+  return op;
+}
+inline FileOp close(File& file) { return on_file(Kind::close, file); }
+inline FileOp read(File& file, std::uint64_t offset, std::span<std::uint8_t> into) {
+  FileOp op = on_file(Kind::read, file);
+  op.offset = offset;
+  op.into = into;
+  return op;
+}
+inline FileOp write(File& file, std::uint64_t offset, ByteView bytes) {
+  FileOp op = on_file(Kind::write, file);
+  op.offset = offset;
+  op.bytes = bytes;
+  return op;
+}
+inline FileOp append(File& file, ByteView bytes) {
+  FileOp op = on_file(Kind::append, file);
+  op.bytes = bytes;
+  return op;
+}
+inline FileOp merge(File& file, std::uint64_t offset, ByteView bytes) {
+  FileOp op = write(file, offset, bytes);
+  op.kind = Kind::merge;
+  return op;
+}
+inline FileOp append_file(File& file, File& source, std::uint64_t size) {
+  FileOp op = on_file(Kind::append_file, file);
+  op.source = &source;
+  op.size = size;
+  return op;
+}
+inline FileOp merge_file(File& file, std::uint64_t offset, File& source, std::uint64_t size) {
+  FileOp op = append_file(file, source, size);
+  op.kind = Kind::merge_file;
+  op.offset = offset;
+  return op;
+}
+inline FileOp zero_fill(File& file, std::uint64_t size) {
+  FileOp op = on_file(Kind::zero_fill, file);
+  op.size = size;
+  return op;
+}
+inline FileOp sync_data(File& file) { return on_file(Kind::sync_data, file); }
+inline FileOp sync_directory(std::string path) { return on_path(Kind::sync_directory, std::move(path)); }
+inline FileOp make_directory(std::string path, std::uint32_t mode) {
+  return on_path(Kind::make_directory, std::move(path), mode);
+}
+inline FileOp make_link(std::string path, std::string target) {
+  FileOp op = on_path(Kind::make_link, std::move(path));
+  op.target = std::move(target);
+  return op;
+}
+inline FileOp rename(std::string path, std::string target) {
+  FileOp op = make_link(std::move(path), std::move(target));
+  op.kind = Kind::rename;
+  return op;
+}
+inline FileOp remove(std::string path) { return on_path(Kind::remove, std::move(path)); }
+inline FileOp status(File& file, FileStatus& status) {
+  FileOp op = on_file(Kind::status, file);
+  op.status = &status;
+  return op;
+}
+inline FileOp status_of_path(std::string path, FileStatus& status) {
+  FileOp op = on_path(Kind::status_of_path, std::move(path));
+  op.status = &status;
+  return op;
+}
+inline FileOp expect_identity(std::string path, FileStatus& status) {
+  FileOp op = status_of_path(std::move(path), status);
+  op.kind = Kind::expect_identity;
+  return op;
+}
+inline FileOp list(std::string path, std::vector<std::string>& names) {
+  FileOp op = on_path(Kind::list, std::move(path));
+  op.names = &names;
+  return op;
+}
+}  // namespace file_op
+
+}  // namespace cproto

@@ -1,0 +1,55 @@
+// One log of the inbox, `<client>/<channel>.log` or `.bin`: what is to be written to it, and which file it is at the moment.
+// The file belongs to its owner, who may rename or remove it at any time.
+//
+//            open, link           log record durable          renamed, removed          written
+//   closed ----------> registering ----------------> ready ------------------> left ---------> closing ---> closed
+//                                                      |                                         ^   checkpoint durable
+//                                                      +-------------- idle ---------------------+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/assembly.h"
+#include "daemon/disk.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+// Bytes to be appended, in order: those of a part file first.
+struct LogChunk {
+  std::shared_ptr<Part> part;
+  Bytes bytes;
+};
+
+struct InboxLog {
+  enum class State : std::uint8_t { closed, registering, ready, left, closing };
+
+  std::string client_id;
+  std::string name;  // "<channel>.log"
+  std::string path;
+  State state = State::closed;
+  std::uint64_t id = 0;          // of its registration
+  std::string link;              // its second name, in the store
+  File file;
+  FileStatus identity;           // of the open file
+  std::uint64_t length = 0;      // what was delivered to it ends here
+  std::uint64_t registered_in = 0;  // the batch with its log record
+  bool is_merging = false;       // recovering: what is there already is compared, not written again
+  bool is_dirty = false;         // written since the last checkpoint
+  Instant last_written{};
+  bool is_queued = false;        // in the round
+  Instant blocked_until{};       // after a failure
+  std::string trouble;           // why it is blocked, for people; empty: it is not
+  std::vector<LogChunk> pending;
+
+  // Where the next bytes go.
+  Bytes& tail() {
+    if (pending.empty()) pending.emplace_back();
+    return pending.back().bytes;
+  }
+};
+
+}  // namespace cproto

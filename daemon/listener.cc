@@ -1,0 +1,158 @@
+#include "daemon/listener.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace cproto {
+
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr Duration kSayAgain = 60s;  // repeats are counted, not repeated
+constexpr Duration kComeBack = 5s;
+
+std::string with_port(const std::string& host, std::uint16_t port) {
+  const bool is_six = host.find(':') != std::string::npos;
+  return (is_six ? "[" + host + "]:" : host + ":") + std::to_string(port);
+}
+
+}  // namespace
+
+struct Listener::Socket {
+  uv_tcp_t tcp{};
+  Listener* owner = nullptr;
+  static void close(Socket* socket) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&socket->tcp),
+             [](uv_handle_t* handle) { delete static_cast<Socket*>(handle->data); });
+  }
+};
+
+Listener::Listener(ConnectionShared& shared, const ListenerOptions& options)
+    : shared_(shared), options_(options), port_(options.port) {
+  shared_.on_waiting = [this](Connection& connection) { waiting_.push_back(&connection); };
+  shared_.on_gone = [this](Connection& connection) { on_gone(connection); };
+}
+
+Listener::~Listener() { stop_listening(); }
+
+std::unique_ptr<Listener::Problem> Listener::open() {
+  std::vector<std::string> hosts;
+  for (const std::string& host : options_.hosts) {
+    if (host == "*") {
+      hosts.insert(hosts.end(), {"0.0.0.0", "::"});
+    } else {
+      hosts.push_back(host == "localhost" ? "127.0.0.1" : host);
+    }
+  }
+  for (const std::string& host : hosts) {
+    auto problem = open_one(host);
+    // A host without IPv6 is no reason not to serve the others.
+    if (problem && problem->error == UV_EAFNOSUPPORT && hosts.size() > 1) {
+      shared_.log.warn(problem->sentence + "; going on without it");
+      continue;
+    }
+    if (problem) {
+      stop_listening();
+      return problem;
+    }
+    addresses_ += (addresses_.empty() ? "" : ", ") + with_port(host, port_);
+  }
+  return sockets_.empty() ? std::make_unique<Problem>(Problem{UV_EADDRNOTAVAIL, "no address to listen on"}) : nullptr;
+}
+
+std::unique_ptr<Listener::Problem> Listener::open_one(const std::string& host) {
+  sockaddr_storage address{};
+  const bool is_six = host.find(':') != std::string::npos;
+  int error = is_six ? uv_ip6_addr(host.c_str(), port_, reinterpret_cast<sockaddr_in6*>(&address))
+                     : uv_ip4_addr(host.c_str(), port_, reinterpret_cast<sockaddr_in*>(&address));
+  auto* socket = new Socket;
+  socket->owner = this;
+  const int init = uv_tcp_init_ex(shared_.reactor.loop(), &socket->tcp, is_six ? AF_INET6 : AF_INET);
+  socket->tcp.data = socket;
+  if (init != 0) {
+    delete socket;
+    return std::make_unique<Problem>(Problem{init, with_port(host, port_) + ": " + uv_strerror(init)});
+  }
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<uv_handle_t*>(&socket->tcp), &fd);
+  const int on = 1;
+  // An address that does not exist yet (a VPN, DHCP) is bound all the same.
+  setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  if (error == 0) error = uv_tcp_bind(&socket->tcp, reinterpret_cast<sockaddr*>(&address), is_six ? UV_TCP_IPV6ONLY : 0);
+  const auto connected = [](uv_stream_t* stream, int status) {
+    static_cast<Socket*>(stream->data)->owner->on_connection(stream, status);
+  };
+  if (error == 0) error = uv_listen(reinterpret_cast<uv_stream_t*>(&socket->tcp), kBacklog, connected);
+  if (error != 0) {
+    Socket::close(socket);
+    const std::string where = with_port(host, port_);
+    if (error == UV_EADDRINUSE)
+      return std::make_unique<Problem>(Problem{
+          error, where + " is in use (another cprotod? see: ss -ltnp 'sport = :" + std::to_string(port_) + "')"});
+    return std::make_unique<Problem>(Problem{error, where + ": " + uv_strerror(error)});
+  }
+  sockets_.push_back(socket);
+  if (port_ == 0) {
+    int size = sizeof address;
+    uv_tcp_getsockname(&socket->tcp, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(is_six ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port
+                         : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+  }
+  return nullptr;
+}
+
+bool Listener::is_too_many(const std::string& host) const {
+  if (options_.connections_max > 0 && connections_.size() >= options_.connections_max) return true;
+  const auto it = per_address_.find(host);
+  return options_.connections_per_address_max > 0 && it != per_address_.end() &&
+         it->second >= options_.connections_per_address_max;
+}
+
+void Listener::on_connection(uv_stream_t* listener, int status) {
+  if (status < 0) return shared_.log.warn(std::string("a connection could not be taken: ") + uv_strerror(status));
+  auto owned = std::make_unique<Connection>(shared_);
+  Connection& connection = *owned;
+  connections_.emplace(&connection, std::move(owned));
+  if (const int error = connection.accept(listener); error != 0) {
+    shared_.log.warn(std::string("a connection could not be taken: ") + uv_strerror(error));
+    return connection.close();
+  }
+  const bool too_many = is_too_many(connection.host());
+  ++per_address_[connection.host()];
+  if (!too_many) return;
+  ++refused_;
+  const Instant now = shared_.reactor.now();
+  if (now - kSayAgain >= refusal_said_at_) {
+    shared_.log.warn(connection.host() + ": too many connections; refused (" + std::to_string(refused_) + " so far)");
+    refusal_said_at_ = now;
+  }
+  connection.refuse(Error::retry_after(ErrorCode::too_many_connections, kComeBack));
+}
+
+void Listener::on_gone(Connection& connection) {
+  std::erase(waiting_, &connection);
+  const auto it = per_address_.find(connection.host());
+  if (it != per_address_.end() && --it->second == 0) per_address_.erase(it);
+  connections_.erase(&connection);
+  if (connections_.empty() && on_empty_) on_empty_();
+}
+
+void Listener::stop_listening() {
+  for (Socket* socket : std::exchange(sockets_, {})) Socket::close(socket);
+}
+
+void Listener::pause_all(Duration retry_after) {
+  for (auto& [connection, owned] : connections_) connection->pause(retry_after);
+}
+
+void Listener::close_all() {
+  for (auto& [connection, owned] : connections_) connection->close();
+}
+
+void Listener::on_room() {
+  for (Connection* connection : std::exchange(waiting_, {})) connection->on_room();
+}
+
+}  // namespace cproto

@@ -1,0 +1,106 @@
+// One client's connection as the daemon sees it: the protocol's ServerSession, the session it holds, and the wire it speaks on.
+// The wire is libuv's or the simulator's.
+//
+// Bytes in -> ServerSession -> Received -> Store::append … Store says on_committed -> ServerSession::commit -> ACK out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "daemon/log.h"
+#include "daemon/session_registry.h"
+#include "daemon/store.h"
+#include "proto/server_session.h"
+#include "proto/turn.h"
+
+namespace cproto {
+
+// What carries the bytes. Host of proto/turn.h without the events.
+class Wire {
+ public:
+  virtual ~Wire() = default;
+  virtual bool can_write() = 0;
+  virtual Bytes& write_buffer() = 0;
+  virtual void write() = 0;
+  virtual void set_deadline(Instant at) = 0;
+  virtual void shut_down() = 0;
+  // The peer must not be used again once this returns; it may be gone.
+  virtual void finish() = 0;
+  virtual void set_reading(bool is_reading) = 0;
+};
+
+// Counted since the start.
+struct PeerCounters {
+  std::uint64_t sessions = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t damaged_frames = 0;
+  std::uint64_t refusals = 0;
+  std::uint64_t handshake_failures = 0;
+  std::uint64_t silent_probes = 0;  // connections that closed before their first byte
+};
+
+class Peer final : private SessionHolder {
+ public:
+  // `address` is for logs: "192.0.2.9:51234".
+  Peer(Instant now, Store& store, Wire& wire, Log& log, PeerCounters& counters, const World& world, std::string address,
+       const ServerOptions& options, std::uint64_t window_bytes);
+  ~Peer() override;
+
+  // Each is one turn. `input` stays for the length of the call. The peer may be gone when they return (Wire::finish).
+  void receive(ByteView input);
+  void receive_end();
+  // There was no room to read into: reading stops until on_room().
+  void on_full();
+  // The connection is gone, whatever the session thinks.
+  void on_lost();
+  void handle_timeout();
+  // The wire can take more.
+  void on_writable();
+  // The store has room again.
+  void on_room();
+  void pause(Duration retry_after);
+
+  const std::string& address() const { return address_; }
+  bool is_waiting_for_room() const { return !is_reading_; }
+
+  // --- Host, for settle() ---
+  void on_event(ServerEvent& event);
+  bool can_write() { return wire_.can_write(); }
+  Bytes& write_buffer() { return wire_.write_buffer(); }
+  void write() { wire_.write(); }
+  void set_deadline(Instant at) { wire_.set_deadline(at); }
+  void shut_down() { wire_.shut_down(); }
+  void finish();
+
+ private:
+  void on_hello(const Syn& syn);
+  void on_ended(const Error& error, bool is_remote);
+  void log_stranger(const Error& error);
+  void log_session(const std::string& how);
+  void turn();
+
+  void on_committed() override;
+  void on_superseded() override;
+
+  Store& store_;
+  Wire& wire_;
+  Log& log_;
+  PeerCounters& counters_;
+  const World& world_;
+  std::string address_;
+  ServerSession session_;
+  SessionEntry* entry_ = nullptr;
+  std::uint64_t window_bytes_;
+  Instant since_;
+  Position begin_;  // where the session stood when this connection came
+  bool is_reading_ = true;
+  bool has_received_ = false;
+  bool is_opened_ = false;
+  bool in_turn_ = false;
+  std::string first_bytes_;  // of a stranger
+};
+
+}  // namespace cproto

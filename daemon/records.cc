@@ -1,0 +1,190 @@
+#include "daemon/records.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::uint8_t kBegun = 1;
+constexpr std::uint8_t kRefused = 2;
+
+void put_position(ByteWriter& writer, const Position& position) {
+  writer.u64(position.through.value);
+  writer.u64(position.bytes);
+  writer.u64(position.messages);
+  const MessageState& message = position.message;
+  writer.u8(static_cast<std::uint8_t>((message.is_begun ? kBegun : 0) | (message.is_refused ? kRefused : 0)));
+  writer.u8(static_cast<std::uint8_t>(message.kind));
+  writer.u64(message.first.value);
+  writer.u64(message.bytes);
+}
+
+Position take_position(ByteReader& reader) {
+  Position position;
+  position.through = {reader.u64()};
+  position.bytes = reader.u64();
+  position.messages = reader.u64();
+  const std::uint8_t flags = reader.u8();
+  position.message.is_begun = (flags & kBegun) != 0;
+  position.message.is_refused = (flags & kRefused) != 0;
+  position.message.kind = static_cast<MessageKind>(reader.u8());
+  position.message.first = {reader.u64()};
+  position.message.bytes = reader.u64();
+  return position;
+}
+
+void put_refusal(ByteWriter& writer, const Refusal& refusal) {
+  writer.u16(static_cast<std::uint16_t>(refusal.code));
+  writer.u64(refusal.first.value);
+}
+Refusal take_refusal(ByteReader& reader) {
+  const auto code = static_cast<ErrorCode>(reader.u16());
+  return {code, {reader.u64()}};
+}
+
+std::string take_text(ByteReader& reader) { return std::string(as_text(reader.string16())); }
+void put_text(ByteWriter& writer, std::string_view text) { writer.string16(as_bytes(text)); }
+
+void put_pieces_head(ByteWriter& writer, const PiecesRecord& record) {
+  writer.u64(record.first.value);
+  writer.u64(record.through.value);
+  writer.u8(static_cast<std::uint8_t>(record.kind));
+  put_text(writer, record.channel);
+  writer.u32(record.checksum);
+  writer.u64(record.part_bytes);
+}
+PiecesRecord take_pieces_head(ByteReader& reader) {
+  PiecesRecord record;
+  record.first = {reader.u64()};
+  record.through = {reader.u64()};
+  record.kind = static_cast<MessageKind>(reader.u8());
+  record.channel = take_text(reader);
+  record.checksum = reader.u32();
+  record.part_bytes = reader.u64();
+  return record;
+}
+
+void put_log(ByteWriter& writer, const LogRecord& record) {
+  writer.u64(record.id);
+  put_text(writer, record.client_id);
+  put_text(writer, record.name);
+  writer.u64(record.device);
+  writer.u64(record.inode);
+  writer.u64(record.length);
+}
+LogRecord take_log(ByteReader& reader) {
+  LogRecord record;
+  record.id = reader.u64();
+  record.client_id = take_text(reader);
+  record.name = take_text(reader);
+  record.device = reader.u64();
+  record.inode = reader.u64();
+  record.length = reader.u64();
+  return record;
+}
+
+}  // namespace
+
+void encode_session(const SessionRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  writer.id(record.id);
+  put_text(writer, record.client_id);
+  put_text(writer, record.channel);
+  put_text(writer, record.identity);
+  writer.u8(static_cast<std::uint8_t>(record.kind));
+  writer.u64(record.attempt);
+  writer.u32(record.max_packet_size);
+  put_position(writer, record.position);
+  writer.u16(static_cast<std::uint16_t>(record.refusals.size()));
+  for (const Refusal& refusal : record.refusals) put_refusal(writer, refusal);
+}
+
+std::optional<SessionRecord> decode_session(ByteView body) {
+  ByteReader reader(body);
+  SessionRecord record;
+  record.id = reader.id();
+  record.client_id = take_text(reader);
+  record.channel = take_text(reader);
+  record.identity = take_text(reader);
+  record.kind = static_cast<MessageKind>(reader.u8());
+  record.attempt = reader.u64();
+  record.max_packet_size = reader.u32();
+  record.position = take_position(reader);
+  const std::size_t count = reader.u16();
+  for (std::size_t i = 0; i < count && !reader.failed(); ++i) record.refusals.push_back(take_refusal(reader));
+  if (reader.failed() || !is_valid_name(record.client_id) || !is_valid_name(record.channel)) return std::nullopt;
+  return record;
+}
+
+void encode_skipped(const SkippedRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  writer.u64(record.payload_bytes);
+  writer.u8(record.ends_message ? 1 : 0);
+  put_refusal(writer, record.refusal);
+}
+
+std::optional<SkippedRecord> decode_skipped(ByteView body) {
+  ByteReader reader(body);
+  SkippedRecord record;
+  record.payload_bytes = reader.u64();
+  record.ends_message = reader.u8() != 0;
+  record.refusal = take_refusal(reader);
+  if (reader.failed()) return std::nullopt;
+  return record;
+}
+
+void encode_pieces(const PiecesRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  put_pieces_head(writer, record);
+  writer.bytes(record.bytes);
+}
+
+std::optional<PiecesRecord> decode_pieces(ByteView body) {
+  ByteReader reader(body);
+  PiecesRecord record = take_pieces_head(reader);
+  record.bytes = reader.rest();
+  if (reader.failed()) return std::nullopt;
+  return record;
+}
+
+void encode_log(const LogRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  put_log(writer, record);
+}
+
+std::optional<LogRecord> decode_log(ByteView body) {
+  ByteReader reader(body);
+  LogRecord record = take_log(reader);
+  if (reader.failed()) return std::nullopt;
+  return record;
+}
+
+void encode_checkpoint(const CheckpointRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  writer.u64(record.delivered);
+  writer.u64(record.next_log_id);
+  writer.u32(static_cast<std::uint32_t>(record.logs.size()));
+  for (const LogRecord& log : record.logs) put_log(writer, log);
+  writer.u32(static_cast<std::uint32_t>(record.parts.size()));
+  for (const CheckpointRecord::Part& part : record.parts) {
+    writer.u64(part.session);
+    put_pieces_head(writer, part.pieces);
+  }
+}
+
+std::optional<CheckpointRecord> decode_checkpoint(ByteView body) {
+  ByteReader reader(body);
+  CheckpointRecord record;
+  record.delivered = reader.u64();
+  record.next_log_id = reader.u64();
+  const std::size_t logs = reader.u32();
+  for (std::size_t i = 0; i < logs && !reader.failed(); ++i) record.logs.push_back(take_log(reader));
+  const std::size_t parts = reader.u32();
+  for (std::size_t i = 0; i < parts && !reader.failed(); ++i) {
+    const std::uint64_t session = reader.u64();
+    record.parts.push_back({session, take_pieces_head(reader)});
+  }
+  if (reader.failed()) return std::nullopt;
+  return record;
+}
+
+}  // namespace cproto

@@ -1,0 +1,81 @@
+// The bodies of the journal's records (STORE.md §4).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/disk.h"
+#include "proto/bytes.h"
+#include "proto/handshake.h"
+#include "proto/message.h"
+#include "proto/receiver.h"
+
+namespace cproto {
+
+// STORE §4.3. Everything a session is, as of this record.
+struct SessionRecord {
+  SessionId id{};
+  std::string client_id;
+  std::string channel;
+  std::string identity;  // who it was authenticated as; empty for now
+  MessageKind kind = MessageKind::text;
+  std::uint64_t attempt = 0;
+  std::uint32_t max_packet_size = 0;
+  Position position;
+  std::vector<Refusal> refusals;  // not yet shown to be known
+};
+void encode_session(const SessionRecord& record, Bytes& out);
+std::optional<SessionRecord> decode_session(ByteView body);
+
+// STORE §4.2. One number whose bytes were thrown away.
+struct SkippedRecord {
+  std::uint64_t payload_bytes = 0;
+  bool ends_message = false;
+  Refusal refusal;  // set on the number by which the message was refused
+};
+void encode_skipped(const SkippedRecord& record, Bytes& out);
+std::optional<SkippedRecord> decode_skipped(ByteView body);
+
+// STORE §4.5. What has come of a message that is not whole. The bytes are in the record, or `part_bytes` of them in a part file.
+struct PiecesRecord {
+  Seq first;
+  Seq through;
+  MessageKind kind = MessageKind::text;
+  std::string channel;
+  std::uint32_t checksum = 0;  // CRC-32 of all its bytes so far
+  std::uint64_t part_bytes = 0;
+  ByteView bytes;  // of a decoded record: a view of its body
+};
+void encode_pieces(const PiecesRecord& record, Bytes& out);
+std::optional<PiecesRecord> decode_pieces(ByteView body);
+
+// STORE §4.6. Delivery writes behind `length` of this file from here on.
+struct LogRecord {
+  std::uint64_t id = 0;  // also the name of the link that finds it again
+  std::string client_id;
+  std::string name;  // "<channel>.log" or "<channel>.bin"
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t length = 0;
+};
+void encode_log(const LogRecord& record, Bytes& out);
+std::optional<LogRecord> decode_log(ByteView body);
+
+// STORE §4.7. Everything of the batches up to `delivered` is in the inbox and synced: these logs have these lengths, and
+// these parts these bytes.
+struct CheckpointRecord {
+  struct Part {
+    std::uint64_t session = 0;
+    PiecesRecord pieces;
+  };
+  std::uint64_t delivered = 0;
+  std::uint64_t next_log_id = 1;
+  std::vector<LogRecord> logs;
+  std::vector<Part> parts;
+};
+void encode_checkpoint(const CheckpointRecord& record, Bytes& out);
+std::optional<CheckpointRecord> decode_checkpoint(ByteView body);
+
+}  // namespace cproto

@@ -1,0 +1,279 @@
+#include "daemon/recovery.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "daemon/store_format.h"
+#include "proto/frame.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::uint64_t kReadSize = 1u << 20;
+constexpr std::uint32_t kDirectoryMode = 0700;
+
+StoreProblem problem(int error, const std::string& what) { return {error, false, what + ": " + std::strerror(error)}; }
+
+// All intact headers and trailers of one segment, by batch number. A place may be claimed by several of them: batches of
+// this use of the segment and, behind its end, stale ones of earlier uses. The chain tells which count.
+using Candidates = std::multimap<std::uint64_t, ChainBatch>;
+
+class Scanner {
+ public:
+  Scanner(Disk& disk, const JournalOptions& options, Chain& chain, Candidates& found)
+      : disk_(disk), options_(options), chain_(chain), found_(found) {}
+
+  // Whether the file is a segment of this store; a problem if it is of a newer format.
+  std::variant<bool, StoreProblem> open(const std::string& name);
+  // Removes what was never finished. Once all files were seen: beside one of a newer format nothing is touched.
+  void remove_useless();
+
+ private:
+  void scan(Segment& segment);
+  void look_at(const std::uint8_t* p, const Segment& segment, std::uint64_t block, bool is_trailer);
+
+  Disk& disk_;
+  const JournalOptions& options_;
+  Chain& chain_;
+  Candidates& found_;
+  std::vector<std::string> useless_;
+};
+
+void Scanner::remove_useless() {
+  for (const std::string& path : useless_) {
+    Job remove{file_op::remove(path)};
+    disk_.run(remove);
+  }
+}
+
+std::variant<bool, StoreProblem> Scanner::open(const std::string& name) {
+  if (name.size() < 5 || name.substr(name.size() - 4) != ".seg") return false;
+  const std::string path = options_.directory + "/" + name;
+  auto segment = std::make_unique<Segment>();
+  FileStatus status;
+  Job job{file_op::open(segment->file, path), file_op::status(segment->file, status)};
+  if (const JobResult result = disk_.run(job); !result.ok()) return problem(result.error, path);
+  segment->index = static_cast<std::uint32_t>(std::strtoul(name.c_str(), nullptr, 10));
+  chain_.highest_segment = std::max(chain_.highest_segment, segment->index);
+  Bytes block(kFileHeaderSize);
+  Job read{file_op::read(segment->file, 0, block)};
+  const auto header = status.size >= kFileHeaderSize && disk_.run(read).ok()
+                          ? decode_file_header(FileFormat::segment, block)
+                          : std::nullopt;
+  if (header && header->format > kStoreFormat)
+    return StoreProblem{0, true, path + " was written by cprotod " + header->program + "; this version cannot read it"};
+  segment->size = status.size / kBlockSize * kBlockSize;
+  const std::size_t found_before = found_.size();
+  scan(*segment);
+  // One that was still being made has nothing of ours; one whose first block alone is damaged has.
+  const bool is_whole = header && header->store == options_.store && header->number == segment->index &&
+                        segment->size >= std::uint64_t{header->blocks} * kBlockSize;
+  if (!is_whole && found_.size() == found_before) {
+    Job close{file_op::close(segment->file)};
+    disk_.run(close);
+    useless_.push_back(path);
+    return false;
+  }
+  if (!is_whole) chain_.damage.push_back("the first block of " + path + " is damaged; its batches are read all the same");
+  segment->has_failed = !is_whole;
+  chain_.segments.push_back(std::move(segment));
+  return true;
+}
+
+void Scanner::scan(Segment& segment) {
+  Bytes buffer(kReadSize);
+  for (std::uint64_t at = 0; at < segment.size; at += kReadSize) {
+    const std::uint64_t count = std::min(kReadSize, segment.size - at);
+    Job job{file_op::read(segment.file, at, std::span(buffer).first(count))};
+    if (!disk_.run(job).ok()) {
+      chain_.damage.push_back("segment " + std::to_string(segment.index) + " cannot be read at " + std::to_string(at));
+      continue;
+    }
+    for (std::uint64_t block = 0; block < count; block += kBlockSize) {
+      look_at(buffer.data() + block, segment, at + block, false);
+      look_at(buffer.data() + block + kBlockSize - kBatchHeaderSize, segment, at + block, true);
+    }
+  }
+}
+
+void Scanner::look_at(const std::uint8_t* p, const Segment& segment, std::uint64_t block, bool is_trailer) {
+  const auto header = decode_batch_header(p);
+  if (!header || header->store != options_.store || header->segment != segment.index) return;
+  const std::uint64_t begin = is_trailer ? block + kBlockSize - header->size : block;
+  if (begin != header->offset) return;
+  chain_.highest_number = std::max(chain_.highest_number, header->number);
+  const auto [first, last] = found_.equal_range(header->number);
+  const bool is_known = std::any_of(first, last, [&](const auto& one) { return one.second.header.checksum == header->checksum; });
+  if (!is_known) found_.emplace(header->number, ChainBatch{*header, segment.index, header->offset});
+}
+
+Segment* find_segment(Chain& chain, std::uint32_t index) {
+  const auto it =
+      std::find_if(chain.segments.begin(), chain.segments.end(), [&](const auto& s) { return s->index == index; });
+  return it == chain.segments.end() ? nullptr : it->get();
+}
+
+// The newest batch that checks: the end of the chain. What is newer was never synced, so nobody was told of it.
+const ChainBatch* find_end(Disk& disk, Chain& chain, const Candidates& found) {
+  for (auto it = found.rbegin(); it != found.rend(); ++it) {
+    Bytes bytes;
+    if (read_batch(disk, chain, it->second, bytes) && batch_checks(it->second.header, bytes)) return &it->second;
+    ++chain.torn_batches;
+  }
+  return nullptr;
+}
+
+// The batch a link names, or, where that cannot be found at all, the newest one before it.
+const ChainBatch* follow(Chain& chain, const Candidates& found, const BatchHeader& from) {
+  const auto [first, last] = found.equal_range(from.previous);
+  for (auto it = first; it != last; ++it)
+    if (it->second.header.checksum == from.previous_checksum) return &it->second;
+  chain.damage.push_back("batch " + std::to_string(from.previous) + " is gone");
+  auto before = found.lower_bound(from.previous);
+  if (before == found.begin()) return nullptr;
+  return &std::prev(before)->second;
+}
+
+// STORE §5.4. It may be in the page cache only. It gets a new number, and the link of the one it stands for: if this
+// write is torn, that one is still the end of the chain; if not, it is no longer part of it.
+std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& options, const BatchHeader& last,
+                                         ByteView bytes, JournalPosition& position) {
+  std::unique_ptr<Segment> segment = std::move(position.free.back());
+  position.free.pop_back();
+  BatchHeader header = last;
+  header.number = position.next_number++;
+  header.segment = segment->index;
+  header.offset = kBlockSize;
+  header.tail = position.in_use.empty() ? header.number : position.in_use.front()->first_batch;
+  Bytes out(kBatchHeaderSize);
+  visit_records(last, bytes, {[&](const Record& record) { append_record(record, header.number, out); },
+                              [](const std::optional<Record>&) {}});
+  header.used = static_cast<std::uint32_t>(out.size() - kBatchHeaderSize);
+  header.size = batch_size(header.used);
+  out.resize(header.size);
+  encode_batch_header(header, out.data());
+  std::memcpy(out.data() + out.size() - kBatchHeaderSize, out.data(), kBatchHeaderSize);
+  Job job{file_op::write(segment->file, header.offset, out), file_op::sync_data(segment->file)};
+  if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
+  segment->first_batch = header.number;
+  position.batches.push_back({header.number, header.segment, header.offset, header.size, header.used, nullptr});
+  position.last_number = header.number;
+  position.last_checksum = header.checksum;
+  position.end = header.offset + header.size;
+  position.in_use.push_back(std::move(segment));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options) {
+  Chain chain;
+  Candidates found;
+  std::vector<std::string> names;
+  Job job{file_op::make_directory(options.directory, kDirectoryMode), file_op::list(options.directory, names)};
+  if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
+  std::sort(names.begin(), names.end());
+  Scanner scanner(disk, options, chain, found);
+  for (const std::string& name : names) {
+    auto opened = scanner.open(name);
+    if (auto* trouble = std::get_if<StoreProblem>(&opened)) return std::move(*trouble);
+  }
+  scanner.remove_useless();
+  const ChainBatch* at = find_end(disk, chain, found);
+  const std::uint64_t tail = at != nullptr ? at->header.tail : 0;
+  while (at != nullptr && at->header.number >= tail) {
+    chain.batches.push_back(*at);
+    at = at->header.previous == 0 || at->header.previous < tail ? nullptr : follow(chain, found, at->header);
+  }
+  std::reverse(chain.batches.begin(), chain.batches.end());
+  return chain;
+}
+
+bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes) {
+  Segment* segment = find_segment(chain, batch.segment);
+  if (segment == nullptr) return false;
+  bytes.resize(batch.header.size);
+  Job job{file_op::read(segment->file, batch.offset, bytes)};
+  return disk.run(job).ok();
+}
+
+std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain) {
+  JournalPosition position;
+  position.next_number = chain.highest_number + 1;
+  position.next_segment = chain.highest_segment + 1;
+  Bytes last;
+  std::optional<BatchHeader> last_header;
+  if (!chain.batches.empty()) {
+    last_header = chain.batches.back().header;
+    if (!read_batch(disk, chain, chain.batches.back(), last)) return problem(EIO, options.directory);
+    position.last_number = last_header->previous;
+    position.last_checksum = last_header->previous_checksum;
+  }
+  for (const ChainBatch& batch : chain.batches) {
+    Segment* segment = find_segment(chain, batch.segment);
+    if (segment->first_batch == 0) segment->first_batch = batch.header.number;
+    if (&batch == &chain.batches.back() && last_header) break;  // in use until its copy is durable, and no part of the chain
+    position.batches.push_back(
+        {batch.header.number, batch.segment, batch.offset, batch.header.size, batch.header.used, nullptr});
+  }
+  for (auto& segment : chain.segments) {
+    if (segment->first_batch != 0) {
+      position.in_use.push_back(std::move(segment));
+    } else if (!segment->has_failed) {
+      position.free.push_back(std::move(segment));
+    }
+  }
+  std::sort(position.in_use.begin(), position.in_use.end(),
+            [](const auto& a, const auto& b) { return a->first_batch < b->first_batch; });
+  // One made when segments were configured smaller may be too small.
+  const std::uint64_t needed = kBlockSize + (last_header ? last_header->size : 0);
+  const auto fit = std::find_if(position.free.begin(), position.free.end(), [&](const auto& s) { return s->size >= needed; });
+  if (fit != position.free.end()) {
+    std::iter_swap(fit, position.free.end() - 1);
+  } else {
+    auto made = std::make_unique<Segment>();
+    made->index = position.next_segment++;
+    made->size = std::max(options.segment_size, needed);
+    const Bytes block = segment_block(options.store, *made);
+    Job job = segment_job(options.directory, *made, block);
+    if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
+    position.free.push_back(std::move(made));
+  }
+  if (last_header) {
+    if (auto trouble = rewrite_last(disk, options, *last_header, last, position)) return std::move(*trouble);
+  }
+  return position;
+}
+
+// The size of the frame `number` at the front of `rest`, by its sequence and checksum; 0 if it is not there.
+static std::size_t frame_at(ByteView rest, Seq number) {
+  if (rest.size() < kHeaderSize) return 0;
+  const FrameHeader header = decode_header(rest.data());
+  if (header.seq != to_wire(number) || header.payload_size > rest.size() - kHeaderSize) return 0;
+  if (frame_checksum(rest.data(), header.payload_size) != header.checksum) return 0;
+  return kHeaderSize + header.payload_size;
+}
+
+void salvage_frames(const Record& record, const std::function<void(Seq, ByteView)>& each) {
+  ByteView rest = record.body;
+  Seq number = record.first;
+  const Seq end = record.first + record.count;
+  while (!rest.empty() && number < end) {
+    std::size_t size = 0;
+    Seq found = number;
+    for (; found < end && size == 0; found = found.next()) size = frame_at(rest, found);
+    if (size == 0) {
+      rest = rest.subspan(1);
+      continue;
+    }
+    number = found;  // one behind the frame that was found
+    each({found.value - 1}, rest.first(size));
+    rest = rest.subspan(size);
+  }
+}
+
+}  // namespace cproto

@@ -1,0 +1,53 @@
+// Reading a journal after whatever happened (STORE.md §5): finds the chain of batches, tells a torn tail from damage, and
+// opens the journal behind it. Believes nothing it has merely read: the last batch found is written again and synced
+// before anybody is told that it is durable.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/batch.h"
+#include "daemon/disk.h"
+#include "daemon/journal.h"
+
+namespace cproto {
+
+// A batch of the chain as it is read.
+struct ChainBatch {
+  BatchHeader header;
+  std::uint32_t segment = 0;
+  std::uint32_t offset = 0;
+};
+
+struct Chain {
+  std::vector<ChainBatch> batches;                   // oldest first
+  std::vector<std::unique_ptr<Segment>> segments;    // all files found, opened
+  std::uint64_t highest_number = 0;                  // ever seen, in whatever state
+  std::uint32_t highest_segment = 0;
+  std::vector<std::string> damage;                   // what could not be read although it had been synced: for the log
+  std::uint64_t torn_batches = 0;                    // written and never synced: nobody was told of them
+};
+
+// What stands in the way of opening a store at all.
+struct StoreProblem {
+  int error = 0;            // errno, or 0
+  bool is_newer = false;    // written by a newer version: nothing was touched
+  std::string sentence;
+};
+
+// Finds the chain in `options.directory`. An empty or missing directory is an empty chain.
+std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options);
+
+// Reads one batch of the chain. False if it cannot be read.
+bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes);
+
+// Begins a fresh segment, writes the last batch of the chain again there and syncs it (STORE §5.4).
+std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain);
+
+// The frames of a damaged run that are intact, each as (number, frame): neighbours of what was hit are kept.
+void salvage_frames(const Record& record, const std::function<void(Seq, ByteView)>& each);
+
+}  // namespace cproto

@@ -1,0 +1,183 @@
+#include "daemon/session_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/assert.h"
+
+namespace cproto {
+
+std::variant<Admission, Error> SessionRegistry::admit(const Syn& syn, SessionHolder& holder) {
+  return syn.resume ? resume(syn, holder) : begin(syn, holder);
+}
+
+std::variant<Admission, Error> SessionRegistry::begin(const Syn& syn, SessionHolder& holder) {
+  auto added = add(syn, holder);
+  if (const Error* error = std::get_if<Error>(&added)) return *error;
+  return added;
+}
+
+// PROTOCOL §3.6. Three ways in which a store can fail to be what it was are told apart.
+std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHolder& holder) {
+  const Syn::Resume& resume = *syn.resume;
+  const bool nothing_acknowledged = resume.acknowledged == Seq{0};
+  if (resume.store != options_.store)
+    return nothing_acknowledged ? Error::of(ErrorCode::unknown_session)
+                                : refuse_or_restart(syn, holder, ErrorCode::other_store);
+  const auto it = by_id_.find(resume.session);
+  if (it == by_id_.end() || it->second->client_id != syn.client_id)
+    return nothing_acknowledged ? Error::of(ErrorCode::unknown_session)
+                                : refuse_or_restart(syn, holder, ErrorCode::unknown_session);
+  SessionEntry& entry = *it->second;
+  if (syn.attempt <= entry.attempt) return Error::of(ErrorCode::stale_attempt, entry.attempt);
+  if (resume.acknowledged > entry.durable.through) return refuse_or_restart(syn, holder, ErrorCode::store_behind);
+  entry.attempt = syn.attempt;
+  if (SessionHolder* former = std::exchange(entry.holder, &holder)) former->on_superseded();
+  std::erase_if(entry.refusals, [&](const Refusal& refusal) { return refusal.first <= syn.refusals_heard; });
+  entry.refusals_to_tell.clear();  // the SYN-ACK says them
+  return admission(syn, entry, SynAck::Outcome::resumed);
+}
+
+std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code) {
+  if (!options_.restart_unknown) return Error::of(code, syn.resume->acknowledged.value);
+  auto added = add(syn, holder);
+  Admission* admission = std::get_if<Admission>(&added);
+  if (admission == nullptr) return added;
+  SessionEntry& entry = *admission->entry;
+  entry.appended.through = syn.resume->acknowledged;
+  entry.appended.bytes = syn.resume->acknowledged_bytes;
+  entry.appended.messages = syn.resume->acknowledged_messages;
+  entry.flying = entry.durable = entry.appended;
+  *admission = this->admission(syn, entry, SynAck::Outcome::restarted);
+  admission->was_restarted = true;
+  return added;
+}
+
+std::variant<Admission, Error> SessionRegistry::add(const Syn& syn, SessionHolder& holder) {
+  Syn named = syn;
+  if (named.client_id.empty()) named.client_id = assign_client_id();
+  if (const Error* error = check_names(named)) return *error;
+  auto entry = std::make_unique<SessionEntry>();
+  entry->index = next_index_++;
+  entry->id = draw_id_();
+  entry->client_id = named.client_id;
+  entry->channel = named.channel;
+  entry->kind = syn.kind;
+  entry->attempt = syn.attempt;
+  entry->max_packet_size = std::min({syn.max_packet_size, options_.max_packet_size, kPacketSizeMax});
+  entry->holder = &holder;
+  SessionEntry& added = *entry;
+  by_id_[added.id] = &added;
+  by_index_[added.index] = std::move(entry);
+  Admission admission = this->admission(syn, added, SynAck::Outcome::begun);
+  if (syn.client_id.empty()) admission.terms.client_id = added.client_id;
+  return admission;
+}
+
+// PROTOCOL §3.4: the smaller side wins; step-by-step is a window of one.
+Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const {
+  SynAck terms;
+  terms.version = std::min(syn.version_max, kVersionMax);
+  terms.mode = syn.mode;
+  terms.outcome = outcome;
+  terms.max_packet_size = entry.max_packet_size;
+  terms.window_size = syn.mode == OperationMode::step_by_step ? 1 : std::min(syn.window_size, options_.window_size);
+  terms.store = options_.store;
+  terms.session = entry.id;
+  terms.durable_through = entry.durable.through;
+  terms.durable_bytes = entry.durable.bytes;
+  terms.durable_messages = entry.durable.messages;
+  terms.message_size_max = options_.message_size_max;
+  terms.software = "cprotod/" CPROTO_VERSION;
+  const MessageState& message = entry.durable.message;
+  if (message.is_begun) terms.unfinished = {message.first, message.bytes, message.kind};
+  const auto is_among = [](const std::vector<Refusal>& refusals, const Refusal& refusal) {
+    return std::find(refusals.begin(), refusals.end(), refusal) != refusals.end();
+  };
+  for (const Refusal& refusal : entry.refusals)
+    if (!is_among(entry.refusals_gathered, refusal) && !is_among(entry.refusals_flying, refusal))
+      terms.refusals.push_back(refusal);
+  return {&entry, std::move(terms), false};
+}
+
+// Bounds what strangers can make us remember.
+const Error* SessionRegistry::check_names(const Syn& syn) {
+  auto it = channels_of_client_.find(syn.client_id);
+  if (it == channels_of_client_.end()) {
+    if (options_.clients_max > 0 && channels_of_client_.size() >= options_.clients_max) {
+      names_error_ = Error::retry_after(ErrorCode::too_many_clients, 30s);
+      return &names_error_;
+    }
+    it = channels_of_client_.emplace(syn.client_id, std::vector<std::string>{}).first;
+  }
+  std::vector<std::string>& channels = it->second;
+  if (std::find(channels.begin(), channels.end(), syn.channel) != channels.end()) return nullptr;
+  if (options_.channels_per_client_max > 0 && channels.size() >= options_.channels_per_client_max) {
+    names_error_ = Error::retry_after(ErrorCode::too_many_channels, 30s);
+    return &names_error_;
+  }
+  channels.push_back(syn.channel);
+  return nullptr;
+}
+
+std::string SessionRegistry::assign_client_id() {
+  const Id128 id = draw_id_();
+  return "client-" + to_hex(ByteView(id).first(6));
+}
+
+void SessionRegistry::release(SessionEntry& entry, const SessionHolder& holder) {
+  if (entry.holder != &holder) return;
+  entry.holder = nullptr;
+  if (entry.record_batch == 0 && !entry.is_touched && !entry.is_flying) purge(entry.index);
+}
+
+void SessionRegistry::forget(SessionEntry& entry) {
+  entry.is_forgotten = true;
+  by_id_.erase(entry.id);
+}
+
+void SessionRegistry::purge(std::uint64_t index) {
+  const auto it = by_index_.find(index);
+  if (it == by_index_.end()) return;
+  by_id_.erase(it->second->id);
+  by_index_.erase(it);
+}
+
+SessionEntry* SessionRegistry::find(std::uint64_t index) {
+  const auto it = by_index_.find(index);
+  return it == by_index_.end() ? nullptr : it->second.get();
+}
+
+SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord& record) {
+  std::unique_ptr<SessionEntry>& slot = by_index_[index];
+  if (!slot) {
+    slot = std::make_unique<SessionEntry>();
+    slot->index = index;
+    slot->id = record.id;
+    slot->client_id = record.client_id;
+    slot->channel = record.channel;
+    slot->identity = record.identity;
+    slot->kind = record.kind;
+    slot->max_packet_size = record.max_packet_size;
+    by_id_[record.id] = slot.get();
+    next_index_ = std::max(next_index_, index + 1);
+    std::vector<std::string>& channels = channels_of_client_[record.client_id];
+    if (std::find(channels.begin(), channels.end(), record.channel) == channels.end()) channels.push_back(record.channel);
+  }
+  slot->attempt = std::max(slot->attempt, record.attempt);
+  return *slot;
+}
+
+SessionRecord to_record(const SessionEntry& entry) {
+  return {.id = entry.id,
+          .client_id = entry.client_id,
+          .channel = entry.channel,
+          .identity = entry.identity,
+          .kind = entry.kind,
+          .attempt = entry.attempt,
+          .max_packet_size = entry.max_packet_size,
+          .position = entry.appended,
+          .refusals = entry.refusals};
+}
+
+}  // namespace cproto

@@ -1,0 +1,119 @@
+// Who has which session (PROTOCOL §3.6): finds, begins, resumes, takes over, forgets. Knows what a session is and what of it
+// is durable; not how bytes get to the disk (store) nor what is said on the wire (ServerSession).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "daemon/records.h"
+#include "proto/error.h"
+#include "proto/handshake.h"
+#include "proto/receiver.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+// The connection a session has at the moment.
+class SessionHolder {
+ public:
+  virtual ~SessionHolder() = default;
+  // More of the session is durable than before.
+  virtual void on_committed() = 0;
+  // A newer connection has taken the session over; it is no longer this holder's.
+  virtual void on_superseded() = 0;
+};
+
+struct SessionEntry {
+  std::uint64_t index = 0;  // in this store's records; never used twice
+  SessionId id{};
+  std::string client_id;
+  std::string channel;
+  std::string identity;
+  MessageKind kind = MessageKind::text;
+  std::uint64_t attempt = 0;
+  std::uint32_t max_packet_size = 0;
+  Position appended;               // handed to the journal: what comes again is a duplicate
+  Position flying;                 // of the batch on its way to the disk
+  Position durable;                // told, or to be told, to the client
+  std::vector<Refusal> refusals;   // recorded, and not yet shown to be known
+  std::vector<Refusal> refusals_gathered;  // of them: in the batch being gathered,
+  std::vector<Refusal> refusals_flying;    // in the batch on its way to the disk,
+  std::vector<Refusal> refusals_to_tell;   // durable, and still to be told on this connection
+  std::uint64_t record_batch = 0;  // the batch of its last session record; 0: exists in memory only
+  SessionHolder* holder = nullptr;
+  bool is_touched = false;         // something of it is gathered for the next batch
+  bool is_flying = false;          // something of it is in the batch on its way
+  bool is_forgotten = false;       // finished; goes once delivery has passed it
+};
+
+struct RegistryOptions {
+  StoreId store{};
+  std::uint32_t max_packet_size = 64 * 1024;
+  std::uint32_t window_size = kWindowMax;
+  bool restart_unknown = false;  // [session] unknown = "restart"
+  std::uint64_t message_size_max = 64u << 20;
+  std::size_t clients_max = 10000;
+  std::size_t channels_per_client_max = 100;
+};
+
+// How a Hello was answered.
+struct Admission {
+  SessionEntry* entry = nullptr;
+  SynAck terms;
+  bool was_restarted = false;
+};
+
+class SessionRegistry {
+ public:
+  // `draw_id` gives 128 random bits.
+  SessionRegistry(const RegistryOptions& options, std::function<Id128()> draw_id)
+      : options_(options), draw_id_(std::move(draw_id)) {}
+
+  // Decides on a SYN. On success the session is `holder`'s, and whoever had it has heard on_superseded().
+  std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);
+  // `holder`'s connection is gone. A session of which nothing was recorded goes with it.
+  void release(SessionEntry& entry, const SessionHolder& holder);
+  // The session is finished. It stays findable by index until purge().
+  void forget(SessionEntry& entry);
+  // Nothing refers to the index any more.
+  void purge(std::uint64_t index);
+
+  // nullptr if there is none.
+  SessionEntry* find(std::uint64_t index);
+  // From a session record: begins the session, or moves it there.
+  SessionEntry& restore(std::uint64_t index, const SessionRecord& record);
+
+  std::size_t size() const { return by_index_.size(); }
+  const std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>>& all() const { return by_index_; }
+
+ private:
+  struct IdHash {
+    std::size_t operator()(const SessionId& id) const { return load_be<std::uint64_t>(id.data()); }
+  };
+
+  std::variant<Admission, Error> begin(const Syn& syn, SessionHolder& holder);
+  std::variant<Admission, Error> resume(const Syn& syn, SessionHolder& holder);
+  std::variant<Admission, Error> refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code);
+  std::variant<Admission, Error> add(const Syn& syn, SessionHolder& holder);
+  Admission admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const;
+  std::string assign_client_id();
+  const Error* check_names(const Syn& syn);
+
+  RegistryOptions options_;
+  std::function<Id128()> draw_id_;
+  std::uint64_t next_index_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>> by_index_;
+  std::unordered_map<SessionId, SessionEntry*, IdHash> by_id_;
+  std::unordered_map<std::string, std::vector<std::string>> channels_of_client_;
+  Error names_error_;
+};
+
+// What a session record says of this entry now.
+SessionRecord to_record(const SessionEntry& entry);
+
+}  // namespace cproto

@@ -1,0 +1,383 @@
+#include "daemon/store.h"
+
+#include <algorithm>
+#include <utility>
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/store_format.h"
+#include "proto/assert.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::uint32_t kStoreMode = 0700;
+constexpr std::uint32_t kFileMode = 0600;
+constexpr Duration kSealAfter = 1s;   // of idleness
+constexpr Duration kRetryAfter = 5s;  // a failed disk
+constexpr std::size_t kAssemblyBytes = 1u << 20;
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+Store::Store(Disk& disk, const StoreOptions& options, const World& world, Log& log)
+    : disk_(disk), options_(options), world_(world), log_(log) {}
+
+Store::~Store() {
+  delivery_.reset();
+  journal_.reset();
+}
+
+std::variant<std::unique_ptr<Store>, StoreProblem> Store::open(Disk& disk, const StoreOptions& options,
+                                                               const World& world, Log& log) {
+  std::unique_ptr<Store> store(new Store(disk, options, world, log));
+  if (auto problem = store->open_identity()) return std::move(*problem);
+  if (auto problem = store->recover()) return std::move(*problem);
+  return store;
+}
+
+// --- opening ---
+
+// STORE §1. The file "store" says which store this is; it appears whole or not at all.
+std::optional<StoreProblem> Store::open_identity() {
+  File file;
+  Bytes header(kFileHeaderSize);
+  Job read{file_op::make_directory(options_.directory, kStoreMode), file_op::open(file, path("store")),
+           file_op::read(file, 0, header), file_op::close(file)};
+  JobResult result = disk_.run(read);
+  if (result.ok()) {
+    const auto decoded = decode_file_header(FileFormat::store, header);
+    if (!decoded) return StoreProblem{0, false, path("store") + " is damaged"};
+    if (decoded->format > kStoreFormat)
+      return StoreProblem{0, true, "the store was written by cprotod " + decoded->program + "; this version cannot read it"};
+    id_ = decoded->store;
+    return std::nullopt;
+  }
+  if (result.error != ENOENT || result.operation != 1)
+    return StoreProblem{result.error, false, options_.directory + ": " + std::strerror(result.error)};
+  id_ = world_.draw_id();
+  header = encode_file_header(FileFormat::store, id_, 0, 0);
+  const std::string temporary = path("store.new");
+  Job write{file_op::remove(temporary),
+            file_op::create(file, temporary, kFileMode),
+            file_op::write(file, 0, header),
+            file_op::sync_data(file),
+            file_op::close(file),
+            file_op::rename(temporary, path("store")),
+            file_op::sync_directory(options_.directory)};
+  result = disk_.run(write);
+  if (!result.ok()) return StoreProblem{result.error, false, options_.directory + ": " + std::strerror(result.error)};
+  // Best effort: the folder above may belong to somebody else.
+  Job sync_parent{file_op::sync_directory(parent_of(options_.directory))};
+  disk_.run(sync_parent);
+  log_.warn("created a new store in " + options_.directory + ", id " + to_hex(id_));
+  return std::nullopt;
+}
+
+// STORE §5. The first pass learns what later records say of earlier ones; the second applies all of them in order.
+std::optional<StoreProblem> Store::recover() {
+  RegistryOptions registry = options_.registry;
+  registry.store = id_;
+  registry_ = std::make_unique<SessionRegistry>(registry, world_.draw_id);
+  const std::string inbox = options_.inbox.empty() ? path("inbox") : options_.inbox;
+  // A second name must be on the inbox's file system.
+  const std::string links = options_.inbox.empty() ? path("open") : inbox + "/.cproto";
+  const std::size_t assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
+  delivery_ = std::make_unique<Delivery>(disk_, DeliveryOptions{inbox, links, path("partial"), assembly_bytes},
+                                         *registry_, log_);
+  const JournalOptions journal{path("journal"), id_, options_.segment_size};
+  auto found = find_chain(disk_, journal);
+  if (auto* problem = std::get_if<StoreProblem>(&found)) return std::move(*problem);
+  Chain& chain = std::get<Chain>(found);
+  for (const std::string& line : chain.damage) log_.error("journal: " + line);
+  if (chain.torn_batches > 0) log_.info("journal: the last batch was not written whole; nobody was told of it");
+  first_pass(chain);
+  second_pass(chain);
+  if (std::string trouble = delivery_->open_again(); !trouble.empty()) return StoreProblem{EACCES, false, trouble};
+  // The folders made on the way have to be there before anything in them counts.
+  Job sync{file_op::sync_directory(options_.directory), file_op::sync_directory(parent_of(inbox))};
+  if (const JobResult result = disk_.run(sync); !result.ok())
+    return StoreProblem{result.error, false, sync[result.operation].path + ": " + std::strerror(result.error)};
+  const std::size_t batches = chain.batches.size();
+  auto position = reopen(disk_, journal, std::move(chain));
+  if (auto* problem = std::get_if<StoreProblem>(&position)) return std::move(*problem);
+  journal_ = std::make_unique<Journal>(disk_, journal, std::move(std::get<JournalPosition>(position)), *this);
+  last_batch_ = world_.now();
+  delivery_->start(world_.now(), *journal_);
+  if (batches > 0)
+    log_.info("recovered " + std::to_string(registry_->size()) + " sessions from " + std::to_string(batches) + " batches");
+  return std::nullopt;
+}
+
+void Store::first_pass(Chain& chain) {
+  CheckpointRecord checkpoint;
+  std::vector<LogRecord> logs;
+  struct Pieces {
+    std::uint64_t batch;
+    Bytes body;
+  };
+  std::unordered_map<std::uint64_t, Pieces> pieces;
+  Bytes bytes;
+  for (const ChainBatch& batch : chain.batches) {
+    if (!read_batch(disk_, chain, batch, bytes)) continue;
+    const auto each = [&](const Record& record) {
+      if (record.type == RecordType::session) {
+        if (const auto session = decode_session(record.body)) registry_->restore(record.session, *session);
+      } else if (record.type == RecordType::pieces) {
+        pieces[record.session] = {batch.header.number, Bytes(record.body.begin(), record.body.end())};
+      } else if (record.type == RecordType::log_opened) {
+        if (auto log = decode_log(record.body)) logs.push_back(std::move(*log));
+      } else if (record.type == RecordType::checkpoint) {
+        if (auto next = decode_checkpoint(record.body)) checkpoint = std::move(*next);
+        logs.clear();
+      }
+    };
+    visit_records(batch.header, bytes, {each, [](const std::optional<Record>&) {}});
+  }
+  for (const auto& [session, carried] : pieces)
+    if (const auto record = decode_pieces(carried.body)) delivery_->restore(session, *record, carried.batch);
+  delivery_->restore(checkpoint);
+  for (const LogRecord& log : logs) delivery_->restore(log);
+}
+
+void Store::second_pass(Chain& chain) {
+  Bytes bytes;
+  for (const ChainBatch& batch : chain.batches) {
+    const std::uint64_t number = batch.header.number;
+    if (!read_batch(disk_, chain, batch, bytes)) {
+      log_.error("journal: batch " + std::to_string(number) + " cannot be read");
+      continue;
+    }
+    std::size_t damaged = 0;
+    const auto each = [&](const Record& record) {
+      apply(record, number);
+      if (number <= delivery_->delivered()) delivery_->replay(record, number);
+    };
+    const auto salvage = [&](const std::optional<Record>& record) {
+      ++damaged;
+      SessionEntry* entry = record ? registry_->find(record->session) : nullptr;
+      if (entry == nullptr || record->type != RecordType::frames) return;
+      log_.error("journal: damage in batch " + std::to_string(number) + " at client " + entry->client_id + ", numbers " +
+                 std::to_string(record->first.value) + " to " + std::to_string(record->first.value + record->count - 1) +
+                 "; what is intact is kept");
+      salvage_frames(*record, [&](Seq seq, ByteView frame) { apply_frame(*entry, seq, frame); });
+      // The mark passes what was hit: it was acknowledged, and nobody has it any more.
+      entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
+    };
+    visit_records(batch.header, bytes, {each, salvage});
+    if (damaged > 0) log_.error("journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
+  }
+  for (const auto& [index, entry] : registry_->all()) entry->flying = entry->durable = entry->appended;
+  has_position_.clear();
+}
+
+void Store::apply(const Record& record, std::uint64_t batch) {
+  SessionEntry* entry = record.session != 0 ? registry_->find(record.session) : nullptr;
+  if (entry == nullptr) return;
+  switch (record.type) {
+    case RecordType::frames: return apply_frames(*entry, record);
+    case RecordType::skipped: {
+      const auto skipped = decode_skipped(record.body);
+      if (!skipped || record.first <= entry->appended.through) return;
+      entry->appended.through = record.first;
+      entry->appended.bytes += skipped->payload_bytes;
+      if (skipped->refusal.code != ErrorCode::none) entry->refusals.push_back(skipped->refusal);
+      entry->appended.messages += skipped->ends_message ? 1u : 0u;
+      entry->appended.message.is_refused = !skipped->ends_message;
+      if (skipped->ends_message) entry->appended.message = {};
+      return;
+    }
+    case RecordType::session: {
+      const auto session = decode_session(record.body);
+      if (!session) return;
+      entry->record_batch = batch;
+      entry->attempt = std::max(entry->attempt, session->attempt);
+      entry->refusals = session->refusals;
+      // The mark is exact; what was counted before the first one was not.
+      if (!has_position_[entry->index] || session->position.through > entry->appended.through)
+        entry->appended = session->position;
+      has_position_[entry->index] = true;
+      return;
+    }
+    case RecordType::forget: return registry_->forget(*entry);
+    case RecordType::pieces:
+    case RecordType::log_opened:
+    case RecordType::checkpoint: return;
+  }
+}
+
+void Store::apply_frames(SessionEntry& entry, const Record& record) {
+  ByteView rest = record.body;
+  for (Seq number = record.first; !rest.empty(); number = number.next()) {
+    const std::size_t size = kHeaderSize + decode_header(rest.data()).payload_size;
+    apply_frame(entry, number, rest.first(size));
+    rest = rest.subspan(size);
+  }
+}
+
+// The same filter as on the network: what is known already is passed over.
+void Store::apply_frame(SessionEntry& entry, Seq number, ByteView frame) {
+  Position& position = entry.appended;
+  if (number <= position.through) return;
+  const FrameHeader header = decode_header(frame.data());
+  MessageKind kind = MessageKind::none;
+  if (header.type == FrameType::header) {
+    const auto decoded = decode_message_header(frame.subspan(kHeaderSize));
+    if (const MessageHeader* message = std::get_if<MessageHeader>(&decoded)) kind = message->kind;
+  }
+  const MessageStep step = advance(position.message, header.type, number, header.payload_size, entry.kind, kind);
+  position.through = number;
+  position.bytes += header.payload_size;
+  if (step == MessageStep::ends || step == MessageStep::abandoned) ++position.messages;
+}
+
+// --- appending ---
+
+void Store::touch(SessionEntry& entry) {
+  if (entry.record_batch == 0) record_session(entry);
+  if (entry.is_touched) return;
+  entry.is_touched = true;
+  touched_.push_back(&entry);
+}
+
+// STORE §4.3. Twice, as it is the only one: a damaged record must not take its neighbours with it.
+void Store::record_session(SessionEntry& entry) {
+  Bytes body;
+  encode_session(to_record(entry), body);
+  const Record record{.type = RecordType::session, .session = entry.index, .first = {}, .count = 0, .body = body};
+  journal_->append(record);
+  journal_->append(record);
+  entry.record_batch = journal_->gathering_number();
+}
+
+void Store::append(SessionEntry& entry, const server_event::Received& run) {
+  CPROTO_ASSERT(run.first == entry.appended.through.next());
+  touch(entry);
+  journal_->append({.type = RecordType::frames,
+                    .session = entry.index,
+                    .first = run.first,
+                    .count = run.count,
+                    .body = run.frames});
+  entry.appended = run.after;
+}
+
+void Store::append(SessionEntry& entry, const server_event::Skipped& skipped) {
+  CPROTO_ASSERT(skipped.number == entry.appended.through.next());
+  touch(entry);
+  Bytes body;
+  encode_skipped({skipped.payload_bytes, skipped.ends_message, skipped.refusal}, body);
+  journal_->append({.type = RecordType::skipped, .session = entry.index, .first = skipped.number, .count = 1, .body = body});
+  entry.appended = skipped.after;
+  if (skipped.refusal.code == ErrorCode::none) return;
+  entry.refusals.push_back(skipped.refusal);
+  entry.refusals_gathered.push_back(skipped.refusal);
+}
+
+void Store::forget(SessionEntry& entry) {
+  registry_->forget(entry);
+  entry.holder = nullptr;
+  if (entry.record_batch == 0) return registry_->purge(entry.index);
+  record_end(entry);
+}
+
+void Store::record_end(const SessionEntry& entry) {
+  journal_->append({.type = RecordType::forget, .session = entry.index, .first = {}, .count = 0, .body = {}});
+}
+
+// --- what the journal says ---
+
+static void move_behind(std::vector<Refusal>& from, std::vector<Refusal>& to) {
+  to.insert(to.end(), from.begin(), from.end());
+  from.clear();
+}
+
+void Store::on_batch_started() {
+  for (SessionEntry* entry : touched_) {
+    entry->is_touched = false;
+    entry->flying = entry->appended;
+    move_behind(entry->refusals_gathered, entry->refusals_flying);
+    if (!std::exchange(entry->is_flying, true)) flying_.push_back(entry);
+  }
+  touched_.clear();
+}
+
+void Store::on_durable(const BatchPlace& batch) {
+  const bool was_full = room() == 0;
+  last_batch_ = world_.now();
+  is_sealed_ = batch.used == 0;
+  if (trouble_) log_.warn("the disk works again; senders go on");
+  trouble_.reset();
+  const std::vector<SessionEntry*> durable = std::exchange(flying_, {});
+  for (SessionEntry* entry : durable) {
+    entry->is_flying = false;
+    entry->durable = entry->flying;
+    move_behind(entry->refusals_flying, entry->refusals_to_tell);
+    if (entry->holder == nullptr) entry->refusals_to_tell.clear();  // the next SYN-ACK says them
+  }
+  // A holder may let its session go when it hears of it: each is looked up again.
+  std::vector<std::uint64_t> indices;
+  indices.reserve(durable.size());
+  for (const SessionEntry* entry : durable) indices.push_back(entry->index);
+  for (const std::uint64_t index : indices) {
+    SessionEntry* entry = registry_->find(index);
+    if (entry != nullptr && entry->holder != nullptr) entry->holder->on_committed();
+  }
+  delivery_->on_durable(world_.now(), batch);
+  if (on_room_ && (was_full || room() > 0)) on_room_();
+}
+
+void Store::on_failed(int error, std::uint32_t segment) {
+  log_.error(std::string("fdatasync failed (") + std::strerror(error) + ") on segment " + std::to_string(segment) +
+             ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
+             " was acknowledged; senders wait. Look at dmesg");
+  trouble_ = Error::retry_after(ErrorCode::disk_failed, kRetryAfter);
+  retry_at_ = world_.now() + kRetryAfter;
+}
+
+bool Store::carry_forward(std::uint64_t before_batch) {
+  for (const auto& [index, entry] : registry_->all()) {
+    if (entry->record_batch == 0 || entry->record_batch >= before_batch) continue;
+    if (!journal_->has_space(kBlockSize)) return false;
+    record_session(*entry);
+    // Delivery has not passed its end yet: what is on the way to the inbox needs to be known, and the end after it.
+    if (entry->is_forgotten) record_end(*entry);
+  }
+  return delivery_->carry_forward(before_batch);
+}
+
+// --- time ---
+
+Instant Store::next_deadline() const {
+  const Instant seal_at = is_settling_ && delivery_->is_idle() ? last_batch_ : last_batch_ + kSealAfter;
+  return std::min({delivery_->next_deadline(), retry_at_, !is_sealed_ && journal_->can_seal() ? seal_at : kNever});
+}
+
+void Store::handle_timeout() {
+  const Instant now = world_.now();
+  if (now >= retry_at_) {
+    retry_at_ = kNever;
+    journal_->retry();
+  }
+  delivery_->handle_timeout(now);
+  const bool is_time = now - last_batch_ >= kSealAfter || (is_settling_ && delivery_->is_idle());
+  if (!is_sealed_ && is_time) journal_->seal();
+}
+
+void Store::settle() {
+  if (!std::exchange(is_settling_, true)) delivery_->request_checkpoint();
+  delivery_->pump(world_.now());
+  journal_->flush();
+  if (delivery_->is_idle()) handle_timeout();
+}
+
+bool Store::is_at_rest() const { return journal_->is_idle() && delivery_->is_idle() && is_sealed_; }
+
+}  // namespace cproto

@@ -1,0 +1,114 @@
+// What survives: the journal, the sessions and the inbox as one thing (STORE.md). Connections hand it what they received; it tells them
+// what of it is on disk. Opens a store after whatever happened to it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/delivery.h"
+#include "daemon/disk.h"
+#include "daemon/journal.h"
+#include "daemon/log.h"
+#include "daemon/recovery.h"
+#include "daemon/session_registry.h"
+#include "proto/server_session.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+struct StoreOptions {
+  std::string directory;
+  std::string inbox;  // empty: "inbox" in the directory
+  std::uint64_t segment_size = 64u << 20;
+  RegistryOptions registry;  // its store id is filled in
+};
+
+// What the store needs of the world besides a disk.
+struct World {
+  std::function<Instant()> now;
+  std::function<Id128()> draw_id;  // 128 random bits
+};
+
+class Store final : public Journal::Owner {
+ public:
+  // Opens the store in options.directory, or creates it. Recovers what an earlier run left; lines about it go to `log`.
+  static std::variant<std::unique_ptr<Store>, StoreProblem> open(Disk& disk, const StoreOptions& options,
+                                                                 const World& world, Log& log);
+  ~Store() override;
+
+  // --- sessions ---
+  std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder) { return registry_->admit(syn, holder); }
+  void release(SessionEntry& entry, const SessionHolder& holder) { registry_->release(entry, holder); }
+  // The session is finished and its client knows.
+  void forget(SessionEntry& entry);
+
+  // --- data: durable when the holder hears on_committed() ---
+  void append(SessionEntry& entry, const server_event::Received& run);
+  void append(SessionEntry& entry, const server_event::Skipped& skipped);
+  // Bytes that may be read for now; 0: stop reading, and go on when on_room is called.
+  std::size_t room() const { return trouble_ ? 0 : journal_->room(); }
+  // Called when room() has become more than 0 again.
+  void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
+  // Why nothing is acknowledged at the moment; nullptr if it is.
+  const Error* trouble() const { return trouble_ ? &*trouble_ : nullptr; }
+
+  // --- the turn ---
+  // Hands what was appended to the disk. Call once a turn of the loop.
+  void flush() { journal_->flush(); }
+  void handle_timeout();
+  Instant next_deadline() const;
+  // Nothing is under way: everything appended is durable, delivered and sealed.
+  bool is_at_rest() const;
+  // Wants to come to rest: delivers, checkpoints and seals without waiting for the second of idleness.
+  void settle();
+
+  const StoreId& id() const { return id_; }
+  const Journal& journal() const { return *journal_; }
+  const Delivery& delivery() const { return *delivery_; }
+  const SessionRegistry& registry() const { return *registry_; }
+
+ private:
+  Store(Disk& disk, const StoreOptions& options, const World& world, Log& log);
+
+  std::string path(const char* name) const { return options_.directory + "/" + name; }
+  std::optional<StoreProblem> open_identity();
+  std::optional<StoreProblem> recover();
+  void first_pass(Chain& chain);
+  void second_pass(Chain& chain);
+  void apply(const Record& record, std::uint64_t batch);
+  void apply_frames(SessionEntry& entry, const Record& record);
+  void apply_frame(SessionEntry& entry, Seq number, ByteView frame);
+
+  void record_session(SessionEntry& entry);
+  void record_end(const SessionEntry& entry);
+  void touch(SessionEntry& entry);
+
+  void on_batch_started() override;
+  void on_durable(const BatchPlace& batch) override;
+  void on_failed(int error, std::uint32_t segment) override;
+  bool carry_forward(std::uint64_t before_batch) override;
+
+  Disk& disk_;
+  StoreOptions options_;
+  World world_;
+  Log& log_;
+  StoreId id_{};
+  std::unique_ptr<SessionRegistry> registry_;
+  std::unique_ptr<Delivery> delivery_;
+  std::unique_ptr<Journal> journal_;
+  std::vector<SessionEntry*> touched_;  // with something in the batch being gathered
+  std::vector<SessionEntry*> flying_;   // with something in the batch on its way
+  std::unordered_map<std::uint64_t, bool> has_position_;  // during recovery: sessions whose mark was read
+  std::function<void()> on_room_;
+  std::optional<Error> trouble_;
+  Instant last_batch_{};
+  Instant retry_at_ = kNever;
+  bool is_settling_ = false;
+  bool is_sealed_ = false;
+};
+
+}  // namespace cproto

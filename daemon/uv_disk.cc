@@ -1,0 +1,221 @@
+#include "daemon/uv_disk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "proto/assert.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::size_t kCopySize = 1u << 20;
+
+int negative_to_errno(ssize_t result) { return result < 0 ? errno : 0; }
+
+int write_all(int fd, ByteView bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return 0;
+}
+
+int read_all(int fd, std::span<std::uint8_t> into, std::uint64_t offset) {
+  while (!into.empty()) {
+    const ssize_t count = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    if (count == 0) return EIO;
+    into = into.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return 0;
+}
+
+int file_status(int fd, FileStatus& out) {
+  struct stat status {};
+  if (::fstat(fd, &status) < 0) return errno;
+  out = {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
+         static_cast<std::uint64_t>(status.st_size), true};
+  return 0;
+}
+
+int path_status(const std::string& path, FileStatus& out) {
+  struct stat status {};
+  out = {};
+  if (::lstat(path.c_str(), &status) < 0) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+  out = {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
+         static_cast<std::uint64_t>(status.st_size), true};
+  return 0;
+}
+
+int open_file(FileOp& op, int flags) {
+  // Nothing that was planted in the inbox is followed or waited for.
+  const int fd = ::open(op.path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, op.mode);
+  if (fd < 0) return errno;
+  struct stat status {};
+  if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+    ::close(fd);
+    return EINVAL;
+  }
+  op.file->handle = fd;
+  return 0;
+}
+
+// Appends by position taken from the file itself; one writer, so nobody comes between.
+int append_bytes(int fd, ByteView bytes) {
+  FileStatus status;
+  if (const int error = file_status(fd, status)) return error;
+  return write_all(fd, bytes, status.size);
+}
+
+int merge_bytes(int fd, ByteView bytes, std::uint64_t offset) {
+  FileStatus status;
+  if (const int error = file_status(fd, status)) return error;
+  const std::uint64_t there = status.size > offset ? std::min<std::uint64_t>(status.size - offset, bytes.size()) : 0;
+  Bytes present(there);
+  if (const int error = read_all(fd, present, offset)) return error;
+  const auto differs = std::mismatch(present.begin(), present.end(), bytes.begin()).first - present.begin();
+  const auto kept = static_cast<std::size_t>(differs);
+  return write_all(fd, bytes.subspan(kept), offset + kept);
+}
+
+int copy_file(const FileOp& op, int (*put)(int, ByteView, std::uint64_t)) {
+  Bytes buffer(std::min<std::uint64_t>(op.size, kCopySize));
+  for (std::uint64_t at = 0; at < op.size; at += kCopySize) {
+    const auto chunk = std::span(buffer).first(std::min<std::uint64_t>(op.size - at, kCopySize));
+    if (const int error = read_all(op.source->handle, chunk, at)) return error;
+    if (const int error = put(op.file->handle, chunk, op.offset + at)) return error;
+  }
+  return 0;
+}
+
+int zero_fill(int fd, std::uint64_t size) {
+  const Bytes zeros(std::min<std::uint64_t>(size, kCopySize));
+  for (std::uint64_t at = 0; at < size; at += kCopySize)
+    if (const int error = write_all(fd, ByteView(zeros).first(std::min<std::uint64_t>(size - at, kCopySize)), at)) return error;
+  return 0;
+}
+
+int sync_directory(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = negative_to_errno(::fsync(fd));
+  ::close(fd);
+  return error;
+}
+
+int make_link(const std::string& path, const std::string& target) {
+  if (::unlink(target.c_str()) < 0 && errno != ENOENT) return errno;
+  return negative_to_errno(::link(path.c_str(), target.c_str()));
+}
+
+int list_directory(const std::string& path, std::vector<std::string>& names) {
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return errno;
+  names.clear();
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(directory);
+  return 0;
+}
+
+int run_operation(FileOp& op) {
+  using Kind = FileOp::Kind;
+  const int fd = op.file != nullptr ? op.file->handle : -1;
+  switch (op.kind) {
+    case Kind::open: return open_file(op, 0);
+    case Kind::create: return open_file(op, O_CREAT | O_EXCL);
+    case Kind::open_or_create: return open_file(op, O_CREAT);
+    case Kind::close: {
+      op.file->handle = -1;
+      return negative_to_errno(::close(fd));
+    }
+    case Kind::read: return read_all(fd, op.into, op.offset);
+    case Kind::write: return write_all(fd, op.bytes, op.offset);
+    case Kind::append: return append_bytes(fd, op.bytes);
+    case Kind::merge: return merge_bytes(fd, op.bytes, op.offset);
+    case Kind::append_file: {
+      FileStatus status;
+      if (const int error = file_status(fd, status)) return error;
+      op.offset = status.size;
+      return copy_file(op, [](int to, ByteView bytes, std::uint64_t at) { return write_all(to, bytes, at); });
+    }
+    case Kind::merge_file: return copy_file(op, merge_bytes);
+    case Kind::zero_fill: return zero_fill(fd, op.size);
+    case Kind::sync_data: return negative_to_errno(::fdatasync(fd));
+    case Kind::sync_directory: return sync_directory(op.path);
+    case Kind::make_directory: {
+      const int error = negative_to_errno(::mkdir(op.path.c_str(), op.mode));
+      return error == EEXIST ? 0 : error;
+    }
+    case Kind::make_link: return make_link(op.path, op.target);
+    case Kind::rename: return negative_to_errno(::rename(op.path.c_str(), op.target.c_str()));
+    case Kind::remove: {
+      const int error = negative_to_errno(::unlink(op.path.c_str()));
+      return error == ENOENT ? 0 : error;
+    }
+    case Kind::status: return file_status(fd, *op.status);
+    case Kind::status_of_path: return path_status(op.path, *op.status);
+    case Kind::expect_identity: {
+      FileStatus status;
+      if (const int error = path_status(op.path, status)) return error;
+      return status.device == op.status->device && status.inode == op.status->inode ? 0 : ESTALE;
+    }
+    case Kind::list: return list_directory(op.path, *op.names);
+  }
+  return EINVAL;
+}
+
+}  // namespace
+
+JobResult run_file_operations(Job& job) {
+  for (std::size_t i = 0; i < job.size(); ++i)
+    if (const int error = run_operation(job[i])) return {error, i};
+  return {};
+}
+
+JobResult UvDisk::run(Job& job) { return run_file_operations(job); }
+
+struct UvDisk::Work {
+  uv_work_t request{};
+  UvDisk* disk = nullptr;
+  Job job;
+  JobResult result;
+  std::function<void(JobResult)> done;
+};
+
+void UvDisk::submit(Job job, std::function<void(JobResult)> done) {
+  auto* work = new Work;
+  work->disk = this;
+  work->job = std::move(job);
+  work->done = std::move(done);
+  work->request.data = work;
+  const int error = uv_queue_work(
+      loop_, &work->request,
+      [](uv_work_t* request) {
+        auto* self = static_cast<Work*>(request->data);
+        self->result = run_file_operations(self->job);
+      },
+      [](uv_work_t* request, int) {
+        const std::unique_ptr<Work> self(static_cast<Work*>(request->data));
+        self->done(self->result);
+        self->disk->after_job_();
+      });
+  CPROTO_ASSERT(error == 0);
+}
+
+}  // namespace cproto

@@ -1,0 +1,503 @@
+#include "tests/support/memory_disk.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "proto/assert.h"
+
+namespace cproto::test {
+
+namespace {
+
+constexpr std::size_t kSector = 512;
+constexpr std::uint64_t kDevice = 1;
+
+std::size_t sectors(std::size_t size) { return (size + kSector - 1) / kSector; }
+
+std::vector<std::string> components(const std::string& path) {
+  std::vector<std::string> parts;
+  std::size_t at = 0;
+  while (at < path.size()) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    if (end > at) parts.push_back(path.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+}  // namespace
+
+MemoryDisk::MemoryDisk(std::uint64_t seed) : random_(seed) { root_ = make_inode(true, "/"); }
+MemoryDisk::~MemoryDisk() = default;
+
+// --- names ---
+
+MemoryDisk::InodePtr MemoryDisk::make_inode(bool is_directory, const std::string& path) {
+  auto inode = std::make_shared<Inode>();
+  inode->number = next_inode_++;
+  inode->is_directory = is_directory;
+  inode->path = path;
+  return inode;
+}
+
+MemoryDisk::InodePtr MemoryDisk::find(const std::string& path) const {
+  InodePtr at = root_;
+  for (const std::string& name : components(path)) {
+    if (!at->is_directory) return nullptr;
+    const auto it = at->entries.find(name);
+    if (it == at->entries.end()) return nullptr;
+    at = it->second;
+  }
+  return at;
+}
+
+MemoryDisk::Place MemoryDisk::place_of(const std::string& path) const {
+  const std::size_t slash = path.find_last_of('/');
+  const std::string parent = slash == std::string::npos ? std::string() : path.substr(0, slash);
+  InodePtr directory = find(parent);
+  if (directory != nullptr && !directory->is_directory) directory = nullptr;
+  return {directory, slash == std::string::npos ? path : path.substr(slash + 1)};
+}
+
+void MemoryDisk::change(Inode& directory, Change change) {
+  for (const auto& [name, inode] : change.entries) {
+    if (inode)
+      directory.entries[name] = inode;
+    else
+      directory.entries.erase(name);
+  }
+  directory.changes.push_back(std::move(change));
+}
+
+int MemoryDisk::open(FileOp& op, bool may_be_new, bool must_be_new) {
+  const Place place = place_of(op.path);
+  if (!place.directory) return ENOENT;
+  const auto it = place.directory->entries.find(place.name);
+  InodePtr inode = it == place.directory->entries.end() ? nullptr : it->second;
+  if (inode && must_be_new) return EEXIST;
+  if (inode && inode->is_directory) return EISDIR;
+  if (!inode) {
+    if (!may_be_new) return ENOENT;
+    inode = make_inode(false, op.path);
+    change(*place.directory, {{{place.name, inode}}});
+  }
+  op.file->handle = next_handle_++;
+  handles_[op.file->handle] = inode;
+  return 0;
+}
+
+int MemoryDisk::link(const std::string& path, const std::string& target) {
+  const InodePtr inode = find(path);
+  const Place place = place_of(target);
+  if (!inode || !place.directory) return ENOENT;
+  if (inode->is_directory) return EPERM;
+  if (place.directory->entries.contains(place.name)) change(*place.directory, {{{place.name, nullptr}}});
+  change(*place.directory, {{{place.name, inode}}});
+  return 0;
+}
+
+int MemoryDisk::rename(const std::string& path, const std::string& target) {
+  const InodePtr inode = find(path);
+  const Place from = place_of(path);
+  const Place to = place_of(target);
+  if (!inode || !to.directory) return ENOENT;
+  if (from.directory == to.directory) {
+    change(*to.directory, {{{from.name, nullptr}, {to.name, inode}}});
+  } else {
+    change(*to.directory, {{{to.name, inode}}});
+    change(*from.directory, {{{from.name, nullptr}}});
+  }
+  return 0;
+}
+
+int MemoryDisk::remove(const std::string& path) {
+  const Place place = place_of(path);
+  if (!place.directory || !place.directory->entries.contains(place.name)) return 0;
+  if (place.directory->entries[place.name]->is_directory) return EISDIR;
+  change(*place.directory, {{{place.name, nullptr}}});
+  return 0;
+}
+
+// --- bytes ---
+
+int MemoryDisk::read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const {
+  if (offset + into.size() > inode.cache.size()) return EIO;
+  std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+  return 0;
+}
+
+void MemoryDisk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
+  if (bytes.empty()) return;
+  const std::size_t end = offset + bytes.size();
+  if (end > inode.cache.size()) {
+    inode.cache.resize(end);
+    inode.size_is_dirty = true;
+  }
+  std::copy(bytes.begin(), bytes.end(), inode.cache.begin() + static_cast<std::ptrdiff_t>(offset));
+  if (inode.dirty.size() < sectors(inode.cache.size())) inode.dirty.resize(sectors(inode.cache.size()));
+  const std::size_t first = offset / kSector;
+  const std::size_t last = sectors(end);
+  std::fill(inode.dirty.begin() + static_cast<std::ptrdiff_t>(first),
+            inode.dirty.begin() + static_cast<std::ptrdiff_t>(last), true);
+  const bool was_clean = inode.dirty_end == 0;
+  inode.dirty_begin = was_clean ? first : std::min(inode.dirty_begin, first);
+  inode.dirty_end = std::max(inode.dirty_end, last);
+}
+
+void MemoryDisk::merge(Inode& inode, std::uint64_t offset, ByteView bytes) {
+  std::size_t kept = 0;
+  while (kept < bytes.size() && offset + kept < inode.cache.size() && inode.cache[offset + kept] == bytes[kept]) ++kept;
+  write(inode, offset + kept, bytes.subspan(kept));
+}
+
+void MemoryDisk::sync(Inode& inode) {
+  inode.durable.resize(inode.cache.size());
+  for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
+    if (!inode.dirty[sector]) continue;
+    inode.dirty[sector] = false;
+    const std::size_t begin = sector * kSector;
+    if (begin >= inode.cache.size()) continue;
+    const std::size_t size = std::min(kSector, inode.cache.size() - begin);
+    std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(begin), size,
+                inode.durable.begin() + static_cast<std::ptrdiff_t>(begin));
+  }
+  inode.dirty_begin = inode.dirty_end = 0;
+  inode.size_is_dirty = false;
+}
+
+// --- operations ---
+
+MemoryDisk::InodePtr MemoryDisk::inode_of_file(const File* file) const {
+  if (file == nullptr) return nullptr;
+  const auto it = handles_.find(file->handle);
+  return it == handles_.end() ? nullptr : it->second;
+}
+
+std::string MemoryDisk::path_of(const FileOp& op) const {
+  if (!op.path.empty()) return op.path;
+  const InodePtr inode = inode_of_file(op.file);
+  return inode ? inode->path : std::string();
+}
+
+// A failing disk may have taken some of it.
+void MemoryDisk::fail_partly(const FileOp& op) {
+  const InodePtr inode = inode_of_file(op.file);
+  if (!inode) return;
+  if (op.kind == FileOp::Kind::sync_data) {
+    // Linux drops what it could not write and calls it clean: a second sync says that all is well.
+    std::fill(inode->dirty.begin(), inode->dirty.end(), false);
+    inode->dirty_begin = inode->dirty_end = 0;
+    return;
+  }
+  FileOp part = op;
+  run_partly(part);
+}
+
+// What a write that was cut short leaves: the beginning of it.
+void MemoryDisk::run_partly(FileOp& op) {
+  using Kind = FileOp::Kind;
+  const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::merge;
+  const bool copies = op.kind == Kind::append_file || op.kind == Kind::merge_file || op.kind == Kind::zero_fill;
+  if (writes && !op.bytes.empty()) op.bytes = op.bytes.first(random_.below(op.bytes.size() + 1));
+  if (copies && op.size > 0) op.size = random_.below(op.size + 1);
+  if (writes || copies) run_operation(op);
+}
+
+int MemoryDisk::try_operation(FileOp& op) {
+  if (operations_left_) {
+    if (*operations_left_ == 0) {
+      operations_left_.reset();
+      throw ProcessDied{};
+    }
+    --*operations_left_;
+  }
+  ++operations_;
+  if (fault) {
+    if (const int error = fault(op, path_of(op))) {
+      fail_partly(op);
+      return error;
+    }
+  }
+  return run_operation(op);
+}
+
+int MemoryDisk::run_operation(FileOp& op) {
+  using Kind = FileOp::Kind;
+  const InodePtr inode = inode_of_file(op.file);
+  const InodePtr source = inode_of_file(op.source);
+  const auto status_of = [](const InodePtr& file) {
+    return file ? FileStatus{kDevice, file->number, file->cache.size(), true} : FileStatus{};
+  };
+  switch (op.kind) {
+    case Kind::open: return open(op, false, false);
+    case Kind::create: return open(op, true, true);
+    case Kind::open_or_create: return open(op, true, false);
+    case Kind::sync_directory: {
+      const InodePtr directory = find(op.path);
+      if (!directory) return ENOENT;
+      directory->durable_entries = directory->entries;
+      directory->changes.clear();
+      return 0;
+    }
+    case Kind::make_directory: {
+      const Place place = place_of(op.path);
+      if (!place.directory) return ENOENT;
+      if (const auto it = place.directory->entries.find(place.name); it != place.directory->entries.end())
+        return it->second->is_directory ? 0 : 0;
+      change(*place.directory, {{{place.name, make_inode(true, op.path)}}});
+      return 0;
+    }
+    case Kind::make_link: return link(op.path, op.target);
+    case Kind::rename: return rename(op.path, op.target);
+    case Kind::remove: return remove(op.path);
+    case Kind::status_of_path: *op.status = status_of(find(op.path)); return 0;
+    case Kind::expect_identity: {
+      const FileStatus status = status_of(find(op.path));
+      return status.exists && status.inode == op.status->inode && status.device == op.status->device ? 0 : ESTALE;
+    }
+    case Kind::list: {
+      const InodePtr directory = find(op.path);
+      if (!directory) return ENOENT;
+      op.names->clear();
+      for (const auto& [name, entry] : directory->entries) op.names->push_back(name);
+      return 0;
+    }
+    case Kind::close:
+    case Kind::read:
+    case Kind::write:
+    case Kind::append:
+    case Kind::merge:
+    case Kind::append_file:
+    case Kind::merge_file:
+    case Kind::zero_fill:
+    case Kind::sync_data:
+    case Kind::status: break;
+  }
+  if (!inode) return EBADF;
+  switch (op.kind) {
+    case Kind::close:
+      handles_.erase(op.file->handle);
+      op.file->handle = -1;
+      return 0;
+    case Kind::read: return read(*inode, op.offset, op.into);
+    case Kind::write: write(*inode, op.offset, op.bytes); return 0;
+    case Kind::append: write(*inode, inode->cache.size(), op.bytes); return 0;
+    case Kind::merge: merge(*inode, op.offset, op.bytes); return 0;
+    case Kind::append_file:
+    case Kind::merge_file: {
+      if (!source) return EBADF;
+      Bytes bytes(op.size);
+      if (const int error = read(*source, 0, bytes)) return error;
+      if (op.kind == Kind::append_file)
+        write(*inode, inode->cache.size(), bytes);
+      else
+        merge(*inode, op.offset, bytes);
+      return 0;
+    }
+    case Kind::zero_fill: write(*inode, 0, Bytes(op.size)); return 0;
+    case Kind::sync_data: sync(*inode); return 0;
+    case Kind::status: *op.status = status_of(inode); return 0;
+    case Kind::open:
+    case Kind::create:
+    case Kind::open_or_create:
+    case Kind::sync_directory:
+    case Kind::make_directory:
+    case Kind::make_link:
+    case Kind::rename:
+    case Kind::remove:
+    case Kind::status_of_path:
+    case Kind::expect_identity:
+    case Kind::list: break;
+  }
+  return EINVAL;
+}
+
+// --- jobs ---
+
+JobResult MemoryDisk::run(Job& job) {
+  for (std::size_t i = 0; i < job.size(); ++i)
+    if (const int error = try_operation(job[i])) return {error, i};
+  return {};
+}
+
+void MemoryDisk::submit(Job job, std::function<void(JobResult)> done) {
+  const Duration takes = latency ? latency(job) : Duration{0};
+  jobs_.push_back({now_ + takes, next_order_++, std::move(job), std::move(done)});
+}
+
+Instant MemoryDisk::next_completion() const {
+  Instant next = kNever;
+  for (const RunningJob& job : jobs_) next = std::min(next, job.at);
+  return next;
+}
+
+void MemoryDisk::advance_to(Instant now) {
+  while (next_completion() <= now) {
+    const auto it = std::min_element(jobs_.begin(), jobs_.end(), [](const RunningJob& a, const RunningJob& b) {
+      return std::pair(a.at, a.order) < std::pair(b.at, b.order);
+    });
+    RunningJob job = std::move(*it);
+    jobs_.erase(it);
+    now_ = std::max(now_, job.at);
+    const JobResult result = run(job.job);
+    job.done(result);
+  }
+  now_ = std::max(now_, now);
+}
+
+void MemoryDisk::drain() {
+  while (!jobs_.empty()) advance_to(next_completion());
+}
+
+// --- the worst moments ---
+
+void MemoryDisk::kill_process() {
+  operations_left_.reset();
+  for (RunningJob& job : std::exchange(jobs_, {})) {
+    const std::size_t whole = random_.below(job.job.size() + 1);
+    std::size_t i = 0;
+    while (i < whole && run_operation(job.job[i]) == 0) ++i;
+    if (i == whole && i < job.job.size()) run_partly(job.job[i]);
+  }
+  handles_.clear();
+}
+
+void MemoryDisk::cut_power(Loss loss) {
+  kill_process();
+  lose_tree(*root_, loss);
+}
+
+void MemoryDisk::lose(Inode& inode, Loss loss) {
+  const bool is_dirty = inode.dirty_end > 0 || inode.size_is_dirty;
+  if (is_dirty && loss != Loss::everything) {
+    // 0: all of it lost, 1: all kept, 2: each sector as it comes, 3: kept up to somewhere.
+    const std::uint64_t how = loss == Loss::nothing ? 1 : random_.below(4);
+    const std::size_t border = inode.dirty_begin + random_.below(inode.dirty_end - inode.dirty_begin + 1);
+    const bool keeps_size = how == 1 || (how != 0 && random_.chance(70));
+    if (keeps_size) inode.durable.resize(std::max(inode.durable.size(), inode.cache.size()));
+    for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
+      if (!inode.dirty[sector]) continue;
+      const bool is_kept = how == 1 || (how == 2 && random_.chance(50)) || (how == 3 && sector < border);
+      const std::size_t begin = sector * kSector;
+      if (!is_kept || begin >= inode.durable.size() || begin >= inode.cache.size()) continue;
+      const std::size_t size = std::min({kSector, inode.durable.size() - begin, inode.cache.size() - begin});
+      std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(begin), size,
+                  inode.durable.begin() + static_cast<std::ptrdiff_t>(begin));
+    }
+  }
+  inode.cache = inode.durable;
+  inode.dirty.assign(sectors(inode.cache.size()), false);
+  inode.dirty_begin = inode.dirty_end = 0;
+  inode.size_is_dirty = false;
+}
+
+void MemoryDisk::lose_tree(Inode& inode, Loss loss) {
+  if (!inode.is_directory) return lose(inode, loss);
+  std::size_t kept = inode.changes.size();
+  if (loss == Loss::everything) kept = 0;
+  if (loss == Loss::drawn && kept > 0) kept = random_.below(kept + 1);
+  for (std::size_t i = 0; i < kept; ++i) {
+    for (const auto& [name, entry] : inode.changes[i].entries) {
+      if (entry)
+        inode.durable_entries[name] = entry;
+      else
+        inode.durable_entries.erase(name);
+    }
+  }
+  inode.changes.clear();
+  inode.entries = inode.durable_entries;
+  for (const auto& [name, entry] : inode.entries) lose_tree(*entry, loss);
+}
+
+void MemoryDisk::copy_durable(const Inode& from, Inode& to, std::map<const Inode*, InodePtr>& copies) {
+  to.number = from.number;
+  to.is_directory = from.is_directory;
+  to.path = from.path;
+  to.cache = to.durable = from.durable;
+  to.dirty.assign(sectors(to.cache.size()), false);
+  for (const auto& [name, entry] : from.durable_entries) {
+    InodePtr& copy = copies[entry.get()];
+    if (!copy) {
+      copy = std::make_shared<Inode>();
+      copy_durable(*entry, *copy, copies);
+    }
+    to.entries[name] = to.durable_entries[name] = copy;
+  }
+}
+
+std::unique_ptr<MemoryDisk> MemoryDisk::durable_copy() const {
+  auto copy = std::make_unique<MemoryDisk>();
+  std::map<const Inode*, InodePtr> copies;
+  copy_durable(*root_, *copy->root_, copies);
+  copy->next_inode_ = next_inode_;
+  return copy;
+}
+
+// --- as another program would ---
+
+Bytes MemoryDisk::read_file(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode ? inode->cache : Bytes();
+}
+
+void MemoryDisk::write_file(const std::string& path, ByteView bytes) {
+  const Place place = place_of(path);
+  CPROTO_ASSERT(place.directory != nullptr);
+  InodePtr inode = find(path);
+  if (!inode) {
+    inode = make_inode(false, path);
+    place.directory->entries[place.name] = place.directory->durable_entries[place.name] = inode;
+  }
+  inode->cache.assign(bytes.begin(), bytes.end());
+  inode->durable = inode->cache;
+  inode->dirty.assign(sectors(inode->cache.size()), false);
+  inode->dirty_begin = inode->dirty_end = 0;
+  inode->size_is_dirty = false;
+}
+
+void MemoryDisk::rename_file(const std::string& path, const std::string& target) { rename(path, target); }
+void MemoryDisk::remove_file(const std::string& path) { remove(path); }
+
+void MemoryDisk::truncate_file(const std::string& path, std::uint64_t size) {
+  const InodePtr inode = find(path);
+  CPROTO_ASSERT(inode != nullptr);
+  inode->cache.resize(size);
+  inode->dirty.resize(sectors(size));
+  inode->dirty_end = std::min(inode->dirty_end, inode->dirty.size());
+  inode->dirty_begin = std::min(inode->dirty_begin, inode->dirty_end);
+  inode->size_is_dirty = true;
+}
+
+void MemoryDisk::make_directories(const std::string& path) {
+  InodePtr at = root_;
+  std::string so_far;
+  for (const std::string& name : components(path)) {
+    so_far += "/" + name;
+    InodePtr& entry = at->entries[name];
+    if (!entry) entry = at->durable_entries[name] = make_inode(true, so_far);
+    at = entry;
+  }
+}
+
+std::vector<std::string> MemoryDisk::list_directory(const std::string& path) const {
+  std::vector<std::string> names;
+  const InodePtr directory = find(path);
+  if (!directory) return names;
+  for (const auto& [name, entry] : directory->entries) names.push_back(name);
+  return names;
+}
+
+std::uint64_t MemoryDisk::inode_of(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode ? inode->number : 0;
+}
+
+void MemoryDisk::flip(const std::string& path, std::uint64_t offset, std::uint8_t mask) {
+  const InodePtr inode = find(path);
+  CPROTO_ASSERT(inode != nullptr && offset < inode->cache.size());
+  inode->cache[offset] ^= mask;
+  if (offset < inode->durable.size()) inode->durable[offset] ^= mask;
+}
+
+}  // namespace cproto::test

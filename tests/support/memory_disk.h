@@ -1,0 +1,149 @@
+// A disk in memory that does what real ones do at the worst moment. Directories, inodes and hard links; a page cache, and
+// below it what would survive a power cut. A process that is killed leaves the page cache; a power cut takes it, and of what
+// was not synced it loses, keeps or tears each file as the seed says.
+//
+// What it promises is as little as POSIX does: bytes are durable once their file was synced, names once their directory
+// was. Names of one directory become durable in the order they were made.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/disk.h"
+#include "proto/random.h"
+#include "proto/time.h"
+
+namespace cproto::test {
+
+// What a power cut does to bytes that were not synced.
+enum class Loss : std::uint8_t { drawn, everything, nothing };
+
+// Thrown out of run() and advance_to() when the operations allowed by crash_after() are used up: the process is dead.
+struct ProcessDied {};
+
+class MemoryDisk final : public Disk {
+ public:
+  explicit MemoryDisk(std::uint64_t seed = 0);
+  ~MemoryDisk() override;
+
+  // --- Disk ---
+  JobResult run(Job& job) override;
+  void submit(Job job, std::function<void(JobResult)> done) override;
+
+  // --- time: a job takes `latency` of it, and is carried out at its end ---
+  std::function<Duration(const Job&)> latency;
+  Instant now() const { return now_; }
+  Instant next_completion() const;
+  // Carries out what is due by then, and tells.
+  void advance_to(Instant now);
+  // Until nothing is under way; time passes as the jobs take it.
+  void drain();
+  std::size_t jobs_under_way() const { return jobs_.size(); }
+
+  // --- the worst moments ---
+  // Jobs under way are carried out in part; nobody hears of them. Open files are closed.
+  void kill_process();
+  // The same, and the page cache is gone.
+  void cut_power(Loss loss = Loss::drawn);
+  // After so many more operations ProcessDied is thrown, before the next one.
+  void crash_after(std::uint64_t operations) { operations_left_ = operations; }
+  void never_crash() { operations_left_.reset(); }
+  std::uint64_t operations() const { return operations_; }
+  // What a power cut at this moment would leave at the least.
+  std::unique_ptr<MemoryDisk> durable_copy() const;
+
+  // --- faults ---
+  // Asked before each operation, with the path it is about; an errno makes it fail. A failing write or append may get some
+  // of its bytes to the file; a failing sync leaves what was not synced marked clean, as Linux does.
+  std::function<int(const FileOp&, const std::string& path)> fault;
+
+  // --- as another program would ---
+  bool exists(const std::string& path) const { return find(path) != nullptr; }
+  Bytes read_file(const std::string& path) const;
+  void write_file(const std::string& path, ByteView bytes);  // made if it is not there; durable at once
+  void rename_file(const std::string& path, const std::string& target);
+  void remove_file(const std::string& path);
+  void truncate_file(const std::string& path, std::uint64_t size);
+  void make_directories(const std::string& path);
+  std::vector<std::string> list_directory(const std::string& path) const;
+  std::uint64_t inode_of(const std::string& path) const;
+  // Durable too: what the medium itself did.
+  void flip(const std::string& path, std::uint64_t offset, std::uint8_t mask = 1);
+  std::size_t open_files() const { return handles_.size(); }
+
+ private:
+  struct Inode;
+  using InodePtr = std::shared_ptr<Inode>;
+  using Entries = std::map<std::string, InodePtr>;
+  // A change of names in one directory, not durable yet: nullptr removes.
+  struct Change {
+    std::vector<std::pair<std::string, InodePtr>> entries;
+  };
+  struct Inode {
+    std::uint64_t number = 0;
+    bool is_directory = false;
+    std::string path;  // it was made under, for faults
+    Bytes cache;
+    Bytes durable;
+    std::vector<bool> dirty;  // by sector
+    std::size_t dirty_end = 0;
+    std::size_t dirty_begin = 0;
+    bool size_is_dirty = false;
+    Entries entries;
+    Entries durable_entries;
+    std::vector<Change> changes;
+  };
+  struct RunningJob {
+    Instant at;
+    std::uint64_t order = 0;
+    Job job;
+    std::function<void(JobResult)> done;
+  };
+  struct Place {
+    InodePtr directory;
+    std::string name;
+  };
+
+  InodePtr make_inode(bool is_directory, const std::string& path);
+  InodePtr find(const std::string& path) const;
+  Place place_of(const std::string& path) const;
+  static void change(Inode& directory, Change change);
+
+  int run_operation(FileOp& op);
+  int try_operation(FileOp& op);
+  int open(FileOp& op, bool may_be_new, bool must_be_new);
+  int link(const std::string& path, const std::string& target);
+  int rename(const std::string& path, const std::string& target);
+  int remove(const std::string& path);
+  int read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const;
+  void write(Inode& inode, std::uint64_t offset, ByteView bytes);
+  void merge(Inode& inode, std::uint64_t offset, ByteView bytes);
+  void sync(Inode& inode);
+  void fail_partly(const FileOp& op);
+  void run_partly(FileOp& op);
+  std::string path_of(const FileOp& op) const;
+  InodePtr inode_of_file(const File* file) const;
+  void lose(Inode& inode, Loss loss);
+  void lose_tree(Inode& inode, Loss loss);
+  static void copy_durable(const Inode& from, Inode& to, std::map<const Inode*, InodePtr>& copies);
+
+  Random random_;
+  Instant now_{};
+  InodePtr root_;
+  std::uint64_t next_inode_ = 1;
+  int next_handle_ = 3;
+  std::map<int, InodePtr> handles_;
+  std::vector<RunningJob> jobs_;
+  std::uint64_t next_order_ = 0;
+  std::optional<std::uint64_t> operations_left_;
+  std::uint64_t operations_ = 0;
+};
+
+}  // namespace cproto::test

@@ -1,0 +1,153 @@
+#include "proto/link.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/support/frames.h"
+
+using namespace cproto;
+using namespace cproto::test;
+using Kind = Link::Item::Kind;
+using Silence = Link::Silence;
+
+namespace {
+
+constexpr Instant at(Duration time) { return Instant(time); }
+
+Link established(Transport transport = Transport::stream) {
+  Link link(transport);
+  link.establish(at(0s), 64 * 1024, kKeepAlive);
+  return link;
+}
+
+// What the first item of `input` is; the rest is read too.
+Link::Item hear(Link& link, Instant now, const Bytes& input) {
+  link.receive(now, input);
+  const Link::Item first = link.next(now);
+  if (first.kind == Kind::failed) return first;
+  while (link.next(now).kind != Kind::none) {
+  }
+  return first;
+}
+
+}  // namespace
+
+TEST_CASE("link: intact frames pass") {
+  Link link = established();
+  CHECK(hear(link, at(1s), data(1, "x")).kind == Kind::frame);
+  CHECK(link.damaged() == 0);
+}
+
+TEST_CASE("link: before the handshake the first damage ends a stream") {
+  Link link(Transport::stream);
+  const auto item = hear(link, at(0s), damaged(data(1, "x")));
+  CHECK(item.kind == Kind::failed);
+  CHECK(item.error == ErrorCode::bad_checksum);
+}
+
+TEST_CASE("link: before the handshake 4 KiB are the most") {
+  Link link(Transport::stream);
+  CHECK(hear(link, at(0s), data(1, std::string(4'096, 'x'))).kind == Kind::frame);
+  const auto item = hear(link, at(0s), data(1, std::string(4'097, 'x')));
+  CHECK(item.kind == Kind::failed);
+  CHECK(item.error == ErrorCode::frame_too_large);
+}
+
+TEST_CASE("link: later it is the agreed packet, and never less than a control frame may have") {
+  Link large = established();
+  CHECK(hear(large, at(0s), data(1, std::string(64 * 1024, 'x'))).kind == Kind::frame);
+  CHECK(hear(large, at(0s), data(1, std::string(64 * 1024 + 1, 'x'))).error == ErrorCode::frame_too_large);
+  Link small(Transport::stream);
+  small.establish(at(0s), 64, kKeepAlive);
+  CHECK(hear(small, at(0s), data(1, std::string(4'096, 'x'))).kind == Kind::frame);
+}
+
+TEST_CASE("link: one damaged frame is borne") {
+  Link link = established();
+  const auto item = hear(link, at(0s), damaged(data(1, "x")));
+  CHECK(item.kind == Kind::damaged);
+  CHECK(hear(link, at(0s), data(1, "x")).kind == Kind::frame);
+  CHECK(link.damaged() == 1);
+}
+
+TEST_CASE("link: two damaged in a row are lost framing") {
+  Link link = established();
+  CHECK(hear(link, at(0s), damaged(data(1, "x"))).kind == Kind::damaged);
+  const auto item = hear(link, at(0s), damaged(data(2, "x")));
+  CHECK(item.kind == Kind::failed);
+  CHECK(item.error == ErrorCode::framing_lost);
+}
+
+TEST_CASE("link: an impossible length behind a damaged frame is lost framing") {
+  Link link = established();
+  Bytes input = join({damaged(data(1, "x")), data(2, "x")});
+  input[kHeaderSize + 1] = 0xff;
+  link.receive(at(0s), input);
+  CHECK(link.next(at(0s)).kind == Kind::damaged);
+  const auto item = link.next(at(0s));
+  CHECK(item.kind == Kind::failed);
+  CHECK(item.error == ErrorCode::framing_lost);
+}
+
+TEST_CASE("link: the fourth damaged frame within a minute ends it") {
+  Link link = established();
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(hear(link, at(i * 15s), damaged(data(1, "x"))).kind == Kind::damaged);
+    REQUIRE(hear(link, at(i * 15s), data(1, "x")).kind == Kind::frame);
+  }
+  SUBCASE("within") {
+    const auto item = hear(link, at(59s), damaged(data(1, "x")));
+    CHECK(item.kind == Kind::failed);
+    CHECK(item.error == ErrorCode::framing_lost);
+  }
+  SUBCASE("a minute after the first") { CHECK(hear(link, at(60s), damaged(data(1, "x"))).kind == Kind::damaged); }
+}
+
+TEST_CASE("link: a damaged datagram is passed over, however many there are") {
+  Link link = established(Transport::datagram);
+  for (int i = 0; i < 10; ++i) REQUIRE(hear(link, at(0s), damaged(data(1, "x"))).kind == Kind::damaged);
+  Bytes frame = data(1, "x");
+  frame[0] = 0xff;
+  CHECK(hear(link, at(0s), frame).kind == Kind::damaged);
+  CHECK(hear(link, at(0s), data(1, "x")).kind == Kind::frame);
+}
+
+TEST_CASE("link: a silent peer is asked twice and gone after three intervals") {
+  Link link = established();
+  CHECK(link.deadline() == at(20s));
+  CHECK(link.check_silence(at(19s)) == Silence::none);
+  CHECK(link.check_silence(at(20s)) == Silence::ask);
+  CHECK(link.check_silence(at(40s)) == Silence::ask);
+  CHECK(link.check_silence(at(60s)) == Silence::gone);
+}
+
+TEST_CASE("link: any byte counts as a sign of life") {
+  Link link = established();
+  CHECK(link.check_silence(at(20s)) == Silence::ask);
+  const Bytes frame = data(1, "x");
+  link.receive(at(39s), ByteView(frame).first(1));
+  CHECK(link.next(at(39s)).kind == Kind::none);
+  CHECK(link.deadline() == at(59s));
+  CHECK(link.check_silence(at(59s)) == Silence::ask);
+  CHECK(link.check_silence(at(79s)) == Silence::ask);
+  CHECK(link.check_silence(at(99s)) == Silence::gone);
+}
+
+TEST_CASE("link: who is not read is not called silent, and is shown a sign of life all the same") {
+  Link link = established();
+  link.set_reading(at(0s), false);
+  for (int i = 1; i <= 10; ++i) REQUIRE(link.check_silence(at(i * 20s)) == Silence::ask);
+  link.set_reading(at(210s), true);
+  CHECK(link.check_silence(at(229s)) == Silence::none);
+  CHECK(link.check_silence(at(230s)) == Silence::ask);
+  CHECK(link.check_silence(at(270s)) == Silence::ask);
+  CHECK(link.check_silence(at(300s)) == Silence::gone);
+}
+
+TEST_CASE("link: nobody is silent before the handshake") {
+  Link link(Transport::stream);
+  link.set_reading(at(0s), false);
+  link.set_reading(at(0s), true);
+  CHECK(link.deadline() == kNever);
+}

@@ -1,0 +1,258 @@
+#include "proto/receiver.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "proto/codec.h"
+#include "tests/support/frames.h"
+
+using namespace cproto;
+using namespace cproto::test;
+using Verdict = Receiver::Verdict;
+
+namespace {
+
+Frame view_of(const Bytes& bytes) {
+  const FrameHeader header = decode_header(bytes.data());
+  return {header.type, header.seq, ByteView(bytes).subspan(kHeaderSize), bytes};
+}
+
+Receiver::Outcome feed(Receiver& receiver, const Bytes& bytes) { return receiver.on_frame(view_of(bytes)); }
+
+ReceiverOptions datagram_options() {
+  return {.transport = Transport::datagram, .window_size = 100, .max_packet_size = 1024};
+}
+ReceiverOptions stream_options() { return {.window_size = 100, .max_packet_size = 1024}; }
+
+Position at(std::uint64_t through) { return {.through = {through}, .bytes = 0, .messages = 0, .message = {}}; }
+
+}  // namespace
+
+TEST_CASE("receiver: frames in order are accepted and counted") {
+  Receiver receiver(stream_options(), {});
+  const auto first = feed(receiver, fragment(1, "Hello "));
+  CHECK(first.verdict == Verdict::accepted);
+  CHECK(first.number == Seq{1});
+  CHECK_FALSE(first.ends_message);
+  const auto second = feed(receiver, data(2, "World"));
+  CHECK(second.verdict == Verdict::accepted);
+  CHECK(second.ends_message);
+  CHECK(receiver.position().through == Seq{2});
+  CHECK(receiver.position().bytes == 11);
+  CHECK(receiver.position().messages == 1);
+  CHECK(receiver.expected() == Seq{3});
+}
+
+TEST_CASE("receiver: a session goes on from the position it is given") {
+  Receiver receiver(stream_options(), {.through = {70'000}, .bytes = 123, .messages = 9, .message = {}});
+  CHECK(feed(receiver, data(70'001, "x")).number == Seq{70'001});
+  CHECK(receiver.position().bytes == 124);
+  CHECK(receiver.position().messages == 10);
+}
+
+TEST_CASE("receiver: a duplicate is told with its number and changes nothing") {
+  Receiver receiver(stream_options(), at(70'000));
+  const auto outcome = feed(receiver, data(69'950, "again"));
+  CHECK(outcome.verdict == Verdict::duplicate);
+  CHECK(outcome.number == Seq{69'950});
+  CHECK(receiver.position().through == Seq{70'000});
+}
+
+TEST_CASE("receiver: a wire number that would lie before the first is a duplicate of nothing") {
+  Receiver receiver(stream_options(), at(3));
+  const auto outcome = feed(receiver, data(0, "?"));
+  CHECK(outcome.verdict == Verdict::duplicate);
+  CHECK(outcome.number == Seq{0});
+}
+
+TEST_CASE("receiver: on a stream a frame ahead of its turn is dropped") {
+  Receiver receiver(stream_options(), {});
+  const auto outcome = feed(receiver, data(3, "early"));
+  CHECK(outcome.verdict == Verdict::dropped);
+  CHECK(outcome.number == Seq{3});
+  CHECK(receiver.ranges().empty());
+  CHECK(receiver.take_kept().empty());
+}
+
+TEST_CASE("receiver: on datagrams frames ahead of their turn are kept and follow when the gap closes") {
+  Receiver receiver(datagram_options(), {});
+  CHECK(feed(receiver, data(3, "three")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(2, "two")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(5, "five")).verdict == Verdict::kept);
+  CHECK(receiver.ranges() == std::vector<SeqRange>{{{2}, {3}}, {{5}, {5}}});
+  CHECK(receiver.take_kept().empty());
+  CHECK(feed(receiver, data(1, "one")).verdict == Verdict::accepted);
+  for (std::uint64_t expected = 2; expected <= 3; ++expected) {
+    const Bytes kept = receiver.take_kept();
+    REQUIRE_FALSE(kept.empty());
+    const auto outcome = feed(receiver, kept);
+    CHECK(outcome.verdict == Verdict::accepted);
+    CHECK(outcome.number == Seq{expected});
+  }
+  CHECK(receiver.take_kept().empty());
+  CHECK(receiver.ranges() == std::vector<SeqRange>{{{5}, {5}}});
+}
+
+TEST_CASE("receiver: a frame kept is a duplicate when it comes again") {
+  Receiver receiver(datagram_options(), {});
+  CHECK(feed(receiver, data(3, "three")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(3, "three")).verdict == Verdict::duplicate);
+}
+
+TEST_CASE("receiver: what was kept and came in order meanwhile is let go") {
+  ReceiverOptions options = datagram_options();
+  options.reorder_bytes_max = 30;
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, data(2, "0123456789")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(1, "one")).verdict == Verdict::accepted);
+  CHECK(feed(receiver, data(2, "0123456789")).verdict == Verdict::accepted);
+  CHECK(receiver.take_kept().empty());
+  CHECK(feed(receiver, data(4, "0123456789")).verdict == Verdict::kept);
+}
+
+TEST_CASE("receiver: no more is kept out of order than its bound") {
+  ReceiverOptions options = datagram_options();
+  options.reorder_bytes_max = 2 * (kHeaderSize + 10);
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, data(2, "0123456789")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(4, "0123456789")).verdict == Verdict::kept);
+  CHECK(feed(receiver, data(6, "0123456789")).verdict == Verdict::dropped);
+  CHECK(receiver.ranges().size() == 2);
+}
+
+TEST_CASE("receiver: one ACK names the lowest ranges and as many as it may") {
+  Receiver receiver(datagram_options(), {});
+  for (std::uint64_t i = 0; i < 40; ++i) feed(receiver, data(2 + 2 * i, "x"));
+  const auto ranges = receiver.ranges();
+  REQUIRE(ranges.size() == kAckRangesMax);
+  CHECK(ranges.front() == SeqRange{{2}, {2}});
+  CHECK(ranges.back() == SeqRange{{64}, {64}});
+}
+
+TEST_CASE("receiver: numbers are told apart across the wrap of the wire's 16 bits") {
+  for (std::uint64_t through : {65'530ull, 65'535ull, 65'536ull, 131'071ull, (1ull << 40) - 1}) {
+    Receiver receiver(datagram_options(), at(through));
+    CHECK(feed(receiver, data(through + 1, "next")).number == Seq{through + 1});
+    const auto early = feed(receiver, data(through + 90, "early"));
+    CHECK(early.verdict == Verdict::kept);
+    CHECK(early.number == Seq{through + 90});
+    const auto late = feed(receiver, data(through - 60'000 % through, "late"));
+    CHECK(late.verdict == Verdict::duplicate);
+  }
+}
+
+TEST_CASE("receiver: a payload above the agreed size breaks the session") {
+  Receiver receiver(stream_options(), {});
+  const auto outcome = feed(receiver, data(1, std::string(1025, 'x')));
+  CHECK(outcome.verdict == Verdict::broken);
+  CHECK(outcome.error == ErrorCode::frame_too_large);
+  CHECK(receiver.position().through == Seq{0});
+}
+
+TEST_CASE("receiver: a HEADER may be longer than the smallest packet") {
+  ReceiverOptions options = stream_options();
+  options.max_packet_size = kPacketSizeMin;
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, header(1, MessageKind::text, std::string(64, 'c'))).verdict == Verdict::accepted);
+}
+
+TEST_CASE("receiver: an order that makes no message breaks the session") {
+  Receiver receiver(stream_options(), {});
+  SUBCASE("an abandonment of nothing") {
+    const auto outcome = feed(receiver, abandonment(1));
+    CHECK(outcome.verdict == Verdict::broken);
+    CHECK(outcome.error == ErrorCode::bad_message_order);
+  }
+  SUBCASE("a HEADER within a message") {
+    feed(receiver, fragment(1, "begun"));
+    const auto outcome = feed(receiver, header(2, MessageKind::text));
+    CHECK(outcome.verdict == Verdict::broken);
+    CHECK(outcome.error == ErrorCode::bad_message_order);
+  }
+}
+
+TEST_CASE("receiver: a HEADER that cannot be read breaks the session") {
+  Receiver receiver(stream_options(), {});
+  const auto outcome = feed(receiver, frame_of(FrameType::header, as_bytes("xx"), 1));
+  CHECK(outcome.verdict == Verdict::broken);
+  CHECK(outcome.error == ErrorCode::malformed_frame);
+}
+
+TEST_CASE("receiver: an abandoned message is over and counted") {
+  Receiver receiver(stream_options(), {});
+  feed(receiver, fragment(1, "begun"));
+  const auto outcome = feed(receiver, abandonment(2));
+  CHECK(outcome.verdict == Verdict::accepted);
+  CHECK(outcome.ends_message);
+  CHECK(receiver.position().messages == 1);
+  CHECK(feed(receiver, data(3, "next")).verdict == Verdict::accepted);
+}
+
+TEST_CASE("receiver: too large a message is refused once and skipped to its end") {
+  ReceiverOptions options = stream_options();
+  options.message_size_max = 10;
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, fragment(1, "01234567")).verdict == Verdict::accepted);
+  const auto refused = feed(receiver, fragment(2, "89A"));
+  CHECK(refused.verdict == Verdict::skipped);
+  CHECK(refused.refusal == Refusal{ErrorCode::message_too_large, {1}});
+  const auto rest = feed(receiver, fragment(3, "BC"));
+  CHECK(rest.verdict == Verdict::skipped);
+  CHECK(rest.refusal == Refusal{});
+  const auto end = feed(receiver, data(4, "D"));
+  CHECK(end.verdict == Verdict::skipped);
+  CHECK(end.ends_message);
+  CHECK(receiver.position().messages == 1);
+  CHECK(feed(receiver, data(5, "fits")).verdict == Verdict::accepted);
+}
+
+TEST_CASE("receiver: a message of the largest size is taken, and one DATA too large is refused at once") {
+  ReceiverOptions options = stream_options();
+  options.message_size_max = 10;
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, data(1, "0123456789")).verdict == Verdict::accepted);
+  const auto refused = feed(receiver, data(2, "0123456789A"));
+  CHECK(refused.verdict == Verdict::skipped);
+  CHECK(refused.ends_message);
+  CHECK(refused.refusal == Refusal{ErrorCode::message_too_large, {2}});
+  CHECK(feed(receiver, data(3, "fits")).verdict == Verdict::accepted);
+}
+
+TEST_CASE("receiver: a refused message may be abandoned") {
+  ReceiverOptions options = stream_options();
+  options.message_size_max = 3;
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, fragment(1, "0123")).verdict == Verdict::skipped);
+  const auto outcome = feed(receiver, abandonment(2));
+  CHECK(outcome.verdict == Verdict::skipped);
+  CHECK(outcome.ends_message);
+  CHECK(feed(receiver, data(3, "ok")).verdict == Verdict::accepted);
+}
+
+TEST_CASE("receiver: files are refused where none are taken, however they begin") {
+  ReceiverOptions options = stream_options();
+  SUBCASE("with a HEADER") {
+    Receiver receiver(options, {});
+    const auto outcome = feed(receiver, header(1, MessageKind::file));
+    CHECK(outcome.refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
+    CHECK(feed(receiver, data(2, "content")).verdict == Verdict::skipped);
+    CHECK(feed(receiver, data(3, "text")).verdict == Verdict::accepted);
+  }
+  SUBCASE("with a FRAGMENT, as the SYN said") {
+    options.default_kind = MessageKind::file;
+    Receiver receiver(options, {});
+    CHECK(feed(receiver, fragment(1, "x")).refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
+  }
+  SUBCASE("with a DATA, as the SYN said") {
+    options.default_kind = MessageKind::file;
+    Receiver receiver(options, {});
+    CHECK(feed(receiver, data(1, "x")).refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
+  }
+  SUBCASE("but not where they are taken") {
+    options.takes_files = true;
+    Receiver receiver(options, {});
+    CHECK(feed(receiver, header(1, MessageKind::file)).verdict == Verdict::accepted);
+    CHECK(feed(receiver, data(2, "content")).verdict == Verdict::accepted);
+  }
+}
