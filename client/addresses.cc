@@ -1,5 +1,6 @@
 #include "client/addresses.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -8,7 +9,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -18,10 +19,17 @@ std::optional<ServerAddress> with_port(std::string_view host, std::string_view p
   return ServerAddress{std::string(host), *number};
 }
 
+// With or without the interface of a link-local one: fe80::1%eth0.
+bool is_ipv6(std::string_view text) {
+  in6_addr ignored;
+  return inet_pton(AF_INET6, std::string(text.substr(0, text.find('%'))).c_str(), &ignored) == 1;
+}
+
 std::optional<ServerAddress> parse_bracketed(std::string_view text, std::uint16_t default_port) {
   const std::size_t end = text.find(']');
-  if (end == std::string_view::npos || end == 1) return std::nullopt;
+  if (end == std::string_view::npos) return std::nullopt;
   const std::string_view host = text.substr(1, end - 1);
+  if (!is_ipv6(host)) return std::nullopt;
   const std::string_view rest = text.substr(end + 1);
   if (rest.empty()) return ServerAddress{std::string(host), default_port};
   return rest[0] == ':' ? with_port(host, rest.substr(1)) : std::nullopt;
@@ -45,8 +53,7 @@ std::optional<ServerAddress> parse_server_address(std::string_view text, std::ui
   if (text.empty() || std::any_of(text.begin(), text.end(), is_odd)) return std::nullopt;
   if (text.front() == '[') return parse_bracketed(text, default_port);
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos)
-    return ServerAddress{std::string(text), default_port};
+  if (colon == std::string_view::npos || is_ipv6(text)) return ServerAddress{std::string(text), default_port};
   return with_port(text.substr(0, colon), text.substr(colon + 1));
 }
 
@@ -83,4 +90,4 @@ std::string to_string(const SocketAddress& address) {
   return host.data();
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

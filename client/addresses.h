@@ -11,7 +11,7 @@
 
 struct addrinfo;
 
-namespace cproto {
+namespace cproto::client {
 
 struct ServerAddress {
   std::string host;
@@ -34,4 +34,4 @@ std::vector<SocketAddress> alternate_families(const addrinfo* found);
 // The address without its port.
 std::string to_string(const SocketAddress& address);
 
-}  // namespace cproto
+}  // namespace cproto::client

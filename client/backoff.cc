@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace cproto {
+namespace cproto::client {
 
 Duration Backoff::next() {
   const auto wait =
@@ -11,4 +11,4 @@ Duration Backoff::next() {
   return wait;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

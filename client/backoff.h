@@ -5,7 +5,7 @@
 #include "proto/random.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 inline constexpr Duration kBackoffFirst = 250ms;
 inline constexpr Duration kBackoffMax = 30s;
@@ -25,4 +25,4 @@ class Backoff {
   Duration ceiling_ = kBackoffFirst;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

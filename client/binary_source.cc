@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace cproto {
+namespace cproto::client {
 
 Piece BinarySource::peek(std::size_t packet_size) {
   if (is_stopped_ || index_ == paths_.size()) return {};
@@ -41,4 +41,4 @@ std::string BinarySource::name(std::uint64_t number) const {
 
 bool BinarySource::is_lost_by_giving_up() const { return std::count(paths_.begin(), paths_.end(), "-") > 0; }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -9,7 +9,7 @@
 #include "client/input.h"
 #include "client/source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class BinarySource final : public Source {
  public:
@@ -35,4 +35,4 @@ class BinarySource final : public Source {
   bool is_stopped_ = false;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -8,7 +8,7 @@
 #include "client/help.h"
 #include "config/units.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -258,9 +258,12 @@ std::variant<Options, Answer, UsageError> parse_arguments(const std::vector<std:
       return Answer{"cproto-send " CPROTO_VERSION "\n"};
     }
     return Reader(raw, surroundings).read();
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view text = error.what();
+    return UsageError{std::string(text.substr(0, text.find(':'))) + " needs a value"};
   } catch (const CLI::Error& error) {
     return UsageError{error.what()};
   }
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -9,7 +9,7 @@
 
 #include "client/options.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // What the command finds around it.
 struct Surroundings {
@@ -31,4 +31,4 @@ struct UsageError {
 std::variant<Options, Answer, UsageError> parse_arguments(const std::vector<std::string>& arguments,
                                                           const Surroundings& surroundings);
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -14,7 +14,7 @@
 #include "client/source.h"
 #include "client/transfer.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -114,4 +114,4 @@ int run_command(const Options& options) {
   return end.status;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

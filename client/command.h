@@ -3,9 +3,9 @@
 
 #include "client/options.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // What main() returns. Does not return if a signal ended it.
 int run_command(const Options& options);
 
-}  // namespace cproto
+}  // namespace cproto::client

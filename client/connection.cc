@@ -9,7 +9,7 @@
 
 #include "proto/assert.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -131,4 +131,4 @@ std::string Connection::congestion_control() const {
   return name.data();
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

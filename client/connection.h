@@ -11,7 +11,7 @@
 #include "client/loop.h"
 #include "proto/bytes.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Connection {
  public:
@@ -80,4 +80,4 @@ class Connection {
   Bytes read_buffer_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace cproto {
+namespace cproto::client {
 
 // Both are told to libuv and live until it answers; `connector` is null once nobody waits for the answer.
 struct Connector::Lookup {
@@ -130,4 +130,4 @@ void Connector::abandon_attempt() {
 
 void Connector::note_failure(int error) { unreachable_.attempts.push_back({to_string(addresses_[next_++]), error}); }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -12,7 +12,7 @@
 #include "client/addresses.h"
 #include "client/loop.h"
 
-namespace cproto {
+namespace cproto::client {
 
 inline constexpr Duration kConnectTimeout = 5s;
 
@@ -76,4 +76,4 @@ class Connector {
   Timer timer_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -40,13 +40,13 @@ void Console::raw(std::string_view text) {
 }
 
 void Console::show(std::string_view line) {
-  if (!is_terminal() || (line.empty() && !is_showing_)) return;
+  line = line.substr(0, columns_ > 0 ? columns_ - 1 : 0);
+  if (line == shown_) return;
   std::string text("\r");
-  text.append(line.substr(0, columns_ - 1)).append("\x1b[K");
-  write_all(STDERR_FILENO, text);
-  is_showing_ = !line.empty();
+  write_all(STDERR_FILENO, text.append(line).append("\x1b[K"));
+  shown_ = line;
 }
 
 void Console::print(std::string_view text) { write_all(STDOUT_FILENO, text); }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -7,7 +7,7 @@
 
 #include "client/progress.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Console final : public Screen {
  public:
@@ -28,7 +28,7 @@ class Console final : public Screen {
 
  private:
   unsigned columns_;
-  bool is_showing_ = false;
+  std::string shown_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

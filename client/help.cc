@@ -1,6 +1,6 @@
 #include "client/help.h"
 
-namespace cproto {
+namespace cproto::client {
 
 const char* const kHelp =
     R"(cproto-send: send messages and lines to a cprotod, each acknowledged once it is on disk there, exactly once
@@ -44,4 +44,4 @@ host; 69 server not reached; 74 reading failed; 75 nothing became durable in tim
 store; 77 not permitted. Any but 0: not known to be whole; part of it may be there.
 )";
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -1,8 +1,8 @@
 #pragma once
 
-namespace cproto {
+namespace cproto::client {
 
 // What --help prints.
 extern const char* const kHelp;
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace cproto {
+namespace cproto::client {
 
 int Input::open(const std::string& path) {
   close();
@@ -89,4 +89,4 @@ void Input::on_readable(uv_poll_t* poll, int, int) {
   if (self->is_readable_) uv_poll_stop(poll);
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -12,7 +12,7 @@
 #include "client/loop.h"
 #include "proto/bytes.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // One read: enough that its price does not show, little enough not to hold up the loop.
 inline constexpr std::size_t kReadSize = 256 * 1024;
@@ -64,4 +64,4 @@ class Input {
   std::size_t tail_ = 0;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -84,4 +84,4 @@ void LineSource::take(std::size_t bytes, bool is_complete) {
 
 void LineSource::skip() { is_skipping_ = true; }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -8,7 +8,7 @@
 #include "client/input.h"
 #include "client/source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class LineSource final : public Source {
  public:
@@ -47,4 +47,4 @@ class LineSource final : public Source {
   bool has_failed_ = false;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

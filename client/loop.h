@@ -9,7 +9,7 @@
 
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 inline Instant now() { return Instant(Duration(static_cast<std::int64_t>(uv_hrtime()))); }
 
@@ -58,4 +58,4 @@ class Timer {
   std::function<void()> on_expired_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

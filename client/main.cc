@@ -34,17 +34,17 @@ std::optional<std::string> environment(const char* name) {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  const cproto::Surroundings surroundings{environment, host_name(), ::isatty(STDIN_FILENO) == 1};
-  const auto parsed = cproto::parse_arguments(arguments, surroundings);
-  if (const auto* answer = std::get_if<cproto::Answer>(&parsed)) {
-    cproto::Console::print(answer->text);
+  const cproto::client::Surroundings surroundings{environment, host_name(), ::isatty(STDIN_FILENO) == 1};
+  const auto parsed = cproto::client::parse_arguments(arguments, surroundings);
+  if (const auto* answer = std::get_if<cproto::client::Answer>(&parsed)) {
+    cproto::client::Console::print(answer->text);
     return 0;
   }
-  if (const auto* error = std::get_if<cproto::UsageError>(&parsed)) {
-    cproto::Console(0).say(error->text + " (see cproto-send --help)");
-    return static_cast<int>(cproto::Status::usage);
+  if (const auto* error = std::get_if<cproto::client::UsageError>(&parsed)) {
+    cproto::client::Console(0).say(error->text + " (see cproto-send --help)");
+    return static_cast<int>(cproto::client::Status::usage);
   }
-  return cproto::run_command(std::get<cproto::Options>(parsed));
+  return cproto::client::run_command(std::get<cproto::client::Options>(parsed));
 }
 
 }  // namespace
@@ -54,10 +54,10 @@ int main(int argc, char** argv) {
   try {
     return run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
   } catch (const std::bad_alloc&) {
-    cproto::Console(0).say("out of memory");
-    return static_cast<int>(cproto::Status::os_error);
+    cproto::client::Console(0).say("out of memory");
+    return static_cast<int>(cproto::client::Status::os_error);
   } catch (const std::exception& error) {
-    cproto::Console(0).say(std::string("a bug: ") + error.what());
-    return static_cast<int>(cproto::Status::software);
+    cproto::client::Console(0).say(std::string("a bug: ") + error.what());
+    return static_cast<int>(cproto::client::Status::software);
   }
 }

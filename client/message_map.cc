@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace cproto {
+namespace cproto::client {
 
 void MessageMap::note(Seq first, std::uint64_t ordinal) {
   if (head_ < runs_.size()) {
@@ -28,4 +28,4 @@ void MessageMap::forget_through(Seq durable_through) {
   head_ = 0;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -8,7 +8,7 @@
 
 #include "proto/seq.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class MessageMap {
  public:
@@ -30,4 +30,4 @@ class MessageMap {
   std::size_t head_ = 0;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

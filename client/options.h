@@ -9,7 +9,7 @@
 #include "proto/options.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 struct Options {
   enum class Job { texts, lines, binary_files, check };
@@ -33,4 +33,4 @@ struct Options {
   bool trace = false;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -2,12 +2,14 @@
 
 #include <utility>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
 constexpr Duration kReminder = 1h;
 constexpr Duration kBeforeFirstProgress = 1s;  // what is done sooner needs no line
+
+constexpr std::string_view kHeld = "the writer of this pipe is being held";
 
 std::string next_try(Duration wait, const std::string& next) {
   if (wait == 0ns) return "trying " + (next.empty() ? "again" : next);
@@ -19,22 +21,25 @@ std::string next_try(Duration wait, const std::string& next) {
 void Progress::on_trouble(Instant now, const Trouble& trouble, Duration wait, const std::string& next,
                           bool holds_writer) {
   if (trouble.comes_back_at_once) return;
+  const std::string then = next_try(wait, next);
   std::string text = trouble.sentence;
   if (trouble.is_said) text = with_clause(text, counted_are(tally_.durable, options_.noun) + " durable");
-  if (holds_writer) text = with_clause(text, "the writer of this pipe is being held");
-  mention(now, now, trouble.where + (trouble.is_said ? " says" : ""), with_clause(text, next_try(wait, next)));
+  if (holds_writer) text = with_clause(text, kHeld);
+  mention(now, now, trouble.where + (trouble.is_said ? " says" : ""), with_clause(text, then));
+  waiting_ = trouble.where + ": " + with_clause(trouble.reason, then);
+  tick(now);
 }
 
 void Progress::on_stall(Instant now, const std::string& where, Instant since, bool holds_writer) {
   std::string text = where + ": connected, but nothing has become durable for " + human_time(now - since);
-  if (holds_writer) text = with_clause(text, "the writer of this pipe is being held");
+  waiting_ = text;
+  if (holds_writer) text = with_clause(text, kHeld);
   mention(now, since, "stall", text);
 }
 
+// Says `text` if nothing was said under `key` in this outage, or nothing at all for an hour.
 void Progress::mention(Instant now, Instant since, const std::string& key, const std::string& text) {
   if (!outage_) outage_ = Outage{since, now, {}};
-  waiting_ = text;
-  if (is_animated()) screen_.show(text);
   const bool is_new = outage_->said.insert(key).second;
   if (!is_new && now - outage_->said_at < kReminder) return;
   outage_->said_at = now;
@@ -78,4 +83,4 @@ void Progress::tick(Instant now) {
                human_bytes(rate) + "/s");
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -13,7 +13,7 @@
 #include "client/wording.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // Where words go.
 class Screen {
@@ -66,7 +66,7 @@ class Progress final : public Shipper::Listener {
   Instant start_;
   bool has_worked_ = false;
   std::optional<Outage> outage_;
-  std::string waiting_;  // what the line of progress says during an outage
+  std::string waiting_;  // the line of progress during an outage
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -7,7 +7,7 @@
 #include "client/signals.h"
 #include "config/units.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -28,7 +28,7 @@ class JsonObject {
   JsonObject& number(std::string_view name, std::uint64_t value) { return raw(name, std::to_string(value)); }
   JsonObject& seconds(std::string_view name, Duration value) {
     std::array<char, 48> digits{};
-    std::snprintf(digits.data(), digits.size(), "%.6f", cproto::seconds(value));
+    std::snprintf(digits.data(), digits.size(), "%.6f", client::seconds(value));
     return raw(name, digits.data());
   }
   std::string str() const { return text_ + "}"; }
@@ -118,4 +118,4 @@ std::string check_report(const Outcome& outcome) {
   return text;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

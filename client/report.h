@@ -11,7 +11,7 @@
 #include "proto/handshake.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // A run, when it is over.
 struct Outcome {
@@ -39,4 +39,4 @@ std::string json_report(const Outcome& outcome, const Tally& tally, const Option
 // Lines for standard output. Pre: outcome.terms.
 std::string check_report(const Outcome& outcome);
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace cproto {
+namespace cproto::client {
 
 Servers::Servers(std::vector<ServerAddress> servers, Random random) : backoff_(random) {
   for (ServerAddress& address : servers) entries_.push_back({std::move(address), 0, {}});
@@ -19,4 +19,4 @@ Duration Servers::on_failure(Instant now, bool may_turn, Duration pause) {
   return std::max(entries_[index_].not_before - now, Duration(0)) + wait;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

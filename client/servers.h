@@ -7,7 +7,7 @@
 #include "client/addresses.h"
 #include "client/backoff.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Servers {
  public:
@@ -40,4 +40,4 @@ class Servers {
   Backoff backoff_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

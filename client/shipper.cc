@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace cproto {
+namespace cproto::client {
 
 bool Shipper::pump() {
   bool moved = false;
@@ -103,4 +103,4 @@ bool Shipper::is_settled() const {
   return sender.last_pushed() == sender.durable_through() && source_.is_drained() && !session_.in_message();
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

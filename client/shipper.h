@@ -10,7 +10,7 @@
 #include "client/tally.h"
 #include "proto/client_session.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Shipper {
  public:
@@ -61,4 +61,4 @@ class Shipper {
   bool must_abandon_ = false;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

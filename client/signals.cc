@@ -3,7 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -49,4 +49,4 @@ const char* signal_name(int signal) {
   }
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -7,7 +7,7 @@
 
 #include "client/loop.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Signals {
  public:
@@ -27,4 +27,4 @@ void ignore_broken_pipes();
 // "SIGTERM".
 const char* signal_name(int signal);
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -6,7 +6,7 @@
 #include "client/line_source.h"
 #include "client/text_source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 Problem cannot_read(const std::string& path, int error, bool midway) {
   const std::string name = path == "-" ? "standard input" : printable(path);
@@ -27,4 +27,4 @@ std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, cons
   return source;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

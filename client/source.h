@@ -16,7 +16,7 @@
 
 struct uv_loop_s;
 
-namespace cproto {
+namespace cproto::client {
 
 struct Problem {
   Status status = Status::ok;
@@ -69,4 +69,4 @@ std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, cons
 // Why reading `path` ("-" for standard input) failed with `error`.
 Problem cannot_read(const std::string& path, int error, bool midway);
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -22,4 +22,4 @@ void Causes::add(Status status) {
 
 Status Causes::status() const { return causes_.empty() ? Status::ok : causes_.front(); }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace cproto {
+namespace cproto::client {
 
 enum class Status : int {
   ok = 0,
@@ -35,4 +35,4 @@ class Causes {
   std::vector<Status> causes_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

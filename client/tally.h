@@ -7,7 +7,7 @@
 
 #include "client/source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // So many are named; beyond that they are counted.
 inline constexpr std::uint64_t kNamedMax = 100;
@@ -26,4 +26,4 @@ struct Tally {
   std::vector<Problem> problems;  // inputs that could not be read
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -1,6 +1,6 @@
 #include "client/text_source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 Piece TextSource::peek(std::size_t) {
   if (index_ == texts_.size()) return {};
@@ -17,4 +17,4 @@ void TextSource::skip() {
   ++index_;
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -7,7 +7,7 @@
 
 #include "client/source.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class TextSource final : public Source {
  public:
@@ -29,4 +29,4 @@ class TextSource final : public Source {
   std::size_t taken_ = 0;  // bytes of the text under way
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

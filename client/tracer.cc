@@ -6,7 +6,7 @@
 
 #include "proto/trace.h"
 
-namespace cproto {
+namespace cproto::client {
 
 Tracer::Tracer(Instant start) : start_(start) { restart(); }
 
@@ -33,4 +33,4 @@ std::string Tracer::trace(Instant now, const char* arrow, Decoder& decoder, Byte
   }
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -6,7 +6,7 @@
 #include "proto/codec.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Tracer {
  public:
@@ -26,4 +26,4 @@ class Tracer {
   Decoder received_{Transport::stream};
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

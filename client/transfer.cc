@@ -5,7 +5,7 @@
 
 #include "proto/turn.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -135,6 +135,7 @@ void Transfer::on_bytes(ByteView bytes) {
 void Transfer::turn(Instant now) {
   Host host{*this, now, nullptr};
   settle(now, session_, host);
+  if (!awaits_anything()) last_progress_ = now;  // what comes now begins to wait now
   while (state_ == State::connected && !failure_ && shipper_.pump()) settle(now, session_, host);
 }
 
@@ -286,4 +287,4 @@ void Transfer::finish() {
   uv_stop(loop_);
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -27,7 +27,7 @@
 #include "client/trouble.h"
 #include "proto/client_session.h"
 
-namespace cproto {
+namespace cproto::client {
 
 class Transfer final : Connector::Owner, Connection::Owner {
  public:
@@ -112,4 +112,4 @@ class Transfer final : Connector::Owner, Connection::Owner {
   Outcome outcome_;
 };
 
-}  // namespace cproto
+}  // namespace cproto::client

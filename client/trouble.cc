@@ -7,11 +7,12 @@
 #include "proto/frame.h"
 #include "proto/options.h"
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
 constexpr std::size_t kGreetingShown = 60;
+constexpr std::size_t kTypeEnd = 5;  // a frame begins with its length and its type
 
 // How long to leave alone a server that does not know what it should.
 constexpr Duration kStrangePause = 5s;
@@ -145,10 +146,12 @@ Trouble not_cproto(const std::string& where, ByteView greeting) {
 
 // PROTOCOL §2. Before the handshake is complete a server can only send SYN-ACK and ERROR, and neither is long.
 bool looks_like_cproto(ByteView greeting) {
-  if (greeting.size() < 5) return std::all_of(greeting.begin(), greeting.end(), [](std::uint8_t b) { return b == 0; });
-  const auto type = static_cast<FrameType>(greeting[4]);
-  return load_be<std::uint32_t>(greeting.data()) <= kHandshakePayloadMax &&
-         (type == FrameType::syn_ack || type == FrameType::error);
+  Bytes header(greeting.begin(), greeting.begin() + static_cast<std::ptrdiff_t>(std::min(greeting.size(), kTypeEnd)));
+  const bool has_type = header.size() == kTypeEnd;
+  header.resize(kTypeEnd);
+  const auto type = static_cast<FrameType>(header[4]);
+  return load_be<std::uint32_t>(header.data()) <= kHandshakePayloadMax &&
+         (!has_type || type == FrameType::syn_ack || type == FrameType::error);
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -9,7 +9,7 @@
 #include "proto/error.h"
 #include "proto/handshake.h"
 
-namespace cproto {
+namespace cproto::client {
 
 struct Trouble {
   std::string where;     // "logs:7780 (192.0.2.7)"
@@ -37,4 +37,4 @@ Trouble not_cproto(const std::string& where, ByteView greeting);
 // Whether what a stranger said first could begin a frame of a server.
 bool looks_like_cproto(ByteView greeting);
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace cproto {
+namespace cproto::client {
 
 namespace {
 
@@ -103,4 +103,4 @@ std::string with_clause(std::string_view sentence, std::string_view more) {
   return text.append(more.substr(1));
 }
 
-}  // namespace cproto
+}  // namespace cproto::client

@@ -8,7 +8,7 @@
 #include "proto/bytes.h"
 #include "proto/time.h"
 
-namespace cproto {
+namespace cproto::client {
 
 // What is counted: "line", "lines".
 struct Noun {
@@ -42,4 +42,4 @@ std::string short_id(const Id128& id);
 // `sentence`, then `more` behind a semicolon; behind a question mark, as a sentence of its own.
 std::string with_clause(std::string_view sentence, std::string_view more);
 
-}  // namespace cproto
+}  // namespace cproto::client

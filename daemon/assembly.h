@@ -38,9 +38,7 @@ struct Assembly {
     append(bytes, payload);
   }
   // As a record; its bytes are a view of this assembly's.
-  PiecesRecord to_record() const {
-    return {first, through, kind, channel, checksum, part ? part->written : 0, bytes};
-  }
+  PiecesRecord to_record() const { return {first, through, kind, channel, checksum, part ? part->written : 0, bytes}; }
 };
 
 }  // namespace cproto

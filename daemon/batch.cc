@@ -21,7 +21,7 @@ std::uint32_t record_checksum(const std::uint8_t* header, RecordType type, ByteV
 
 struct Parsed {
   Record record;
-  std::size_t size = 0;       // with padding; 0: the header cannot be read
+  std::size_t size = 0;  // with padding; 0: the header cannot be read
   bool is_intact = false;
 };
 

@@ -1,4 +1,5 @@
-// What the journal is made of: batches, and the records in them (STORE.md §3, §4). Knows the layout, not what a record means.
+// What the journal is made of: batches, and the records in them (STORE.md §3, §4). Knows the layout, not what a record
+// means.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +61,9 @@ struct Record {
 // carry the checksums their sender made. `batch` marks it as belonging there.
 void append_record(const Record& record, std::uint64_t batch, Bytes& out);
 
-// Calls `each` for every intact record of a batch and `damaged` (with the record, if its header could be read) for every other
-// one. Where a record's header is unreadable, the next intact one is looked for. Pre: `bytes` is the whole batch.
+// Calls `each` for every intact record of a batch and `damaged` (with the record, if its header could be read) for
+// every other one. Where a record's header is unreadable, the next intact one is looked for. Pre: `bytes` is the whole
+// batch.
 struct RecordVisitor {
   std::function<void(const Record&)> each;
   std::function<void(const std::optional<Record>&)> damaged;

@@ -37,8 +37,8 @@ int Connection::accept(uv_stream_t* listener) {
   uv_tcp_nodelay(&tcp_, 1);
   const std::string address = peer_address(tcp_, host_);
   const Instant now = shared_.reactor.now();
-  peer_ = std::make_unique<Peer>(now, shared_.store, static_cast<Wire&>(*this), shared_.log, shared_.counters, shared_.world, address,
-                                 shared_.session, shared_.window_bytes);
+  peer_ = std::make_unique<Peer>(now, shared_.store, static_cast<Wire&>(*this), shared_.log, shared_.counters,
+                                 shared_.world, address, shared_.session, shared_.window_bytes);
   shared_.reactor.deadlines().set(*this, now + shared_.session.handshake_timeout);
   start_reading();
   return 0;
@@ -86,11 +86,11 @@ void Connection::write() {
   written_ = count > 0 ? static_cast<std::size_t>(count) : 0;
   if (written_ == output_.size()) return Bytes().swap(output_);
   if (count < 0 && count != UV_EAGAIN) return;  // reading will tell the same
-  buffer = uv_buf_init(reinterpret_cast<char*>(output_.data() + written_), static_cast<unsigned>(output_.size() - written_));
+  buffer =
+      uv_buf_init(reinterpret_cast<char*>(output_.data() + written_), static_cast<unsigned>(output_.size() - written_));
   is_writing_ = true;
-  uv_write(&write_request_, stream(), &buffer, 1, [](uv_write_t* request, int status) {
-    static_cast<Connection*>(request->data)->on_written(status);
-  });
+  uv_write(&write_request_, stream(), &buffer, 1,
+           [](uv_write_t* request, int status) { static_cast<Connection*>(request->data)->on_written(status); });
 }
 
 void Connection::on_written(int status) {
@@ -134,7 +134,8 @@ void Connection::finish() {
   if (!is_writing_) linger();
 }
 
-// Closing with unread input would reset the connection and take our last words with it: wait for the other side to close.
+// Closing with unread input would reset the connection and take our last words with it: wait for the other side to
+// close.
 void Connection::linger() {
   shut_down();
   start_reading();

@@ -1,7 +1,8 @@
 // One TCP connection of a client: the wire of a Peer. Knows libuv, buffers and when a socket may go; nothing of frames.
 //
-// Happy path: open -> on_read -> Peer … write -> finish -> (last bytes out) -> shut down -> end of the peer's stream -> gone.
-// Failure modes: a read or write error ends it at once; a peer that does not close after we did is closed upon after a second.
+// Happy path: open -> on_read -> Peer … write -> finish -> (last bytes out) -> shut down -> end of the peer's stream ->
+// gone. Failure modes: a read or write error ends it at once; a peer that does not close after we did is closed upon
+// after a second.
 #pragma once
 
 #include <uv.h>
@@ -26,9 +27,9 @@ struct ConnectionShared {
   const World& world;
   ServerOptions session;
   std::uint64_t window_bytes = 4u << 20;
-  Bytes read_buffer;                                // one is enough: input is used up before the callback returns
-  std::function<void(Connection&)> on_waiting;      // it has stopped reading until the store has room
-  std::function<void(Connection&)> on_gone;         // destroys it
+  Bytes read_buffer;                            // one is enough: input is used up before the callback returns
+  std::function<void(Connection&)> on_waiting;  // it has stopped reading until the store has room
+  std::function<void(Connection&)> on_gone;     // destroys it
 };
 
 class Connection final : private Wire, private Timed {
@@ -70,8 +71,8 @@ class Connection final : private Wire, private Timed {
   uv_tcp_t tcp_{};
   uv_write_t write_request_{};
   uv_shutdown_t shutdown_request_{};
-  Bytes output_;            // what write() sends next
-  std::size_t written_ = 0; // of it, by an attempt that did not take all
+  Bytes output_;             // what write() sends next
+  std::size_t written_ = 0;  // of it, by an attempt that did not take all
   std::unique_ptr<Peer> peer_;
   std::string host_;
   bool is_writing_ = false;

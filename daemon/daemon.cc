@@ -127,8 +127,8 @@ Daemon::Outcome Daemon::open_listener() {
   ServerOptions session;
   session.handshake_timeout = config_.session.handshake_timeout;
   session.keep_alive = config_.session.keep_alive;
-  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{reactor_, *store_, log_, counters_, world_, session,
-                                                                config_.session.window_bytes, Bytes(kReadSize), {}, {}});
+  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{
+      reactor_, *store_, log_, counters_, world_, session, config_.session.window_bytes, Bytes(kReadSize), {}, {}});
   listener_ = std::make_unique<Listener>(
       *shared_, ListenerOptions{config_.listen.host, config_.listen.port, config_.limits.connections,
                                 config_.limits.connections_per_address});

@@ -1,4 +1,5 @@
-// cprotod as one object: opens what the configuration names, serves until told to stop, and leaves everything received durable and delivered.
+// cprotod as one object: opens what the configuration names, serves until told to stop, and leaves everything received
+// durable and delivered.
 #pragma once
 
 #include <memory>

@@ -181,6 +181,7 @@ void Delivery::start(Instant now, Journal& journal) {
   round_through_ = delivered_;
   is_recovering_ = true;
   wants_checkpoint_ = !logs_.empty() || !queue_.empty();
+  journal.release_before(delivered_ + 1);
   pump(now);
 }
 
@@ -233,7 +234,8 @@ void Delivery::end_recovery() {
 
 // Whether nothing but logs that cannot be written is left of the round.
 bool Delivery::round_is_over() const {
-  return spills_.empty() && std::all_of(round_.begin(), round_.end(), [&](const InboxLog* log) { return is_blocked(*log); });
+  return spills_.empty() &&
+         std::all_of(round_.begin(), round_.end(), [&](const InboxLog* log) { return is_blocked(*log); });
 }
 
 // Takes batches that are in memory, as many as make a round; one that is not is read first.
@@ -249,7 +251,8 @@ bool Delivery::read_next_batch() {
   const BatchPlace batch = queue_.front();
   read_buffer_.resize(batch.size);
   run({file_op::read(journal_->file_of(batch), batch.offset, read_buffer_)}, [this, batch](JobResult result) {
-    if (!result.ok()) log_.error("batch " + std::to_string(batch.number) + " cannot be read: " + std::strerror(result.error));
+    if (!result.ok())
+      log_.error("batch " + std::to_string(batch.number) + " cannot be read: " + std::strerror(result.error));
     queue_.pop_front();
     take_batch(batch, result.ok() ? ByteView(read_buffer_) : ByteView{});
     if (read_buffer_.capacity() > kRoundBytes) Bytes().swap(read_buffer_);
@@ -267,17 +270,18 @@ void Delivery::take_batch(const BatchPlace& place, ByteView bytes) {
   BatchHeader header;
   header.number = place.number;
   header.used = place.used;
-  visit_records(header, bytes, {[this](const Record& record) { take_record(record); },
-                                [this](const std::optional<Record>& record) {
-                                  if (!record || record->type != RecordType::frames) return;
-                                  salvage_frames(*record, [&](Seq number, ByteView frame) {
-                                    Record one = *record;
-                                    one.first = number;
-                                    one.count = 1;
-                                    one.body = frame;
-                                    take_frames(one);
-                                  });
-                                }});
+  visit_records(header, bytes,
+                {[this](const Record& record) { take_record(record); },
+                 [this](const std::optional<Record>& record) {
+                   if (!record || record->type != RecordType::frames) return;
+                   salvage_frames(*record, [&](Seq number, ByteView frame) {
+                     Record one = *record;
+                     one.first = number;
+                     one.count = 1;
+                     one.body = frame;
+                     take_frames(one);
+                   });
+                 }});
 }
 
 void Delivery::take_record(const Record& record) {
@@ -439,12 +443,17 @@ bool Delivery::open_logs() {
     job.push_back(file_op::make_link(log.path, log.link));
     job.push_back(file_op::status_of_path(log.link, statuses_[i * 2 + 1]));
   }
+  // Both names are to be there for as long as the log record is.
+  std::set<std::string> directories{options_.inbox, options_.links};
+  for (const InboxLog* log : logs) directories.insert(options_.inbox + "/" + log->client_id);
+  for (const std::string& directory : directories) job.push_back(file_op::sync_directory(directory));
   run(std::move(job), [this, logs](JobResult result) { on_opened(logs, result); });
   return true;
 }
 
 void Delivery::on_opened(const std::vector<InboxLog*>& logs, JobResult result) {
-  const std::size_t opened = result.ok() ? logs.size() : result.operation / kOpenOperations;
+  const bool all_are_open = result.ok() || result.operation >= logs.size() * kOpenOperations;
+  const std::size_t opened = result.ok() ? logs.size() : all_are_open ? 0 : result.operation / kOpenOperations;
   for (std::size_t i = 0; i < opened; ++i) {
     InboxLog& log = *logs[i];
     const FileStatus& status = statuses_[i * 2];
@@ -461,9 +470,11 @@ void Delivery::on_opened(const std::vector<InboxLog*>& logs, JobResult result) {
     Bytes body;
     encode_log({log.id, log.client_id, log.name, status.device, status.inode, status.size}, body);
     for (int copy = 0; copy < 2; ++copy) journal_->append({.type = RecordType::log_opened, .body = body});
-    new_directories_.push_back(options_.inbox + "/" + log.client_id);
   }
-  if (opened < logs.size()) block(*logs[opened], result.error, "opening");
+  if (all_are_open && !result.ok())
+    for (InboxLog* log : logs) block(*log, result.error, "opening");
+  else if (opened < logs.size())
+    block(*logs[opened], result.error, "opening");
   journal_->flush();
 }
 
@@ -610,16 +621,14 @@ void Delivery::begin_checkpoint() {
     if (assembly.part->is_dirty) job.push_back(file_op::sync_data(assembly.part->file));
     checkpoint_.parts.push_back({session, assembly.to_record()});
   }
-  if (!checkpoint_.parts.empty()) new_directories_.push_back(options_.parts);
-  if (!new_directories_.empty()) new_directories_.push_back(options_.inbox);
-  for (const std::string& directory : std::set<std::string>(new_directories_.begin(), new_directories_.end()))
-    job.push_back(file_op::sync_directory(directory));
+  if (!checkpoint_.parts.empty()) job.push_back(file_op::sync_directory(options_.parts));
   run(std::move(job), [this](JobResult result) { on_synced(result); });
 }
 
 void Delivery::on_synced(JobResult result) {
   if (!result.ok()) {
-    log_.error(options_.inbox + ": sync fails (" + std::strerror(result.error) + "); the journal keeps what is not safe there");
+    log_.error(options_.inbox + ": sync fails (" + std::strerror(result.error) +
+               "); the journal keeps what is not safe there");
     last_checkpoint_ = now_;
     has_work_since_checkpoint_ = true;
     done_parts_.insert(done_parts_.end(), going_parts_.begin(), going_parts_.end());
@@ -628,7 +637,6 @@ void Delivery::on_synced(JobResult result) {
       if (log->state == InboxLog::State::closing) log->state = InboxLog::State::left;
     return;
   }
-  new_directories_.clear();
   for (auto& [key, log] : logs_) log->is_dirty = false;
   for (auto& [session, unfinished] : unfinished_)
     if (unfinished.assembly.part) unfinished.assembly.part->is_dirty = false;

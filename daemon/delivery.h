@@ -1,11 +1,11 @@
-// Delivery (STORE.md §6): takes what is durable from the journal and puts it where people look for it. Runs beside the journal
-// and never before a batch's own sync; a checkpoint in the journal says how far the inbox itself is safe.
+// Delivery (STORE.md §6): takes what is durable from the journal and puts it where people look for it. Runs beside the
+// journal and never before a batch's own sync; a checkpoint in the journal says how far the inbox itself is safe.
 //
-// Happy path: on_durable -> take_batch (messages gather per log) -> write -> … -> checkpoint every second or 64 MiB of work.
-// A log seen for the first time is opened, given a second name in the store, and registered in the journal with its length
-// before the first byte goes to it: so recovery knows what of it is ours.
-// Failure modes: a log renamed or removed is completed under its second name and a new one begun; one that cannot be
-// written waits alone with its reason; a failed sync writes nothing off: the checkpoint is simply not made.
+// Happy path: on_durable -> take_batch (messages gather per log) -> write -> … -> checkpoint every second or 64 MiB of
+// work. A log seen for the first time is opened, given a second name in the store, and registered in the journal with
+// its length before the first byte goes to it: so recovery knows what of it is ours. Failure modes: a log renamed or
+// removed is completed under its second name and a new one begun; one that cannot be written waits alone with its
+// reason; a failed sync writes nothing off: the checkpoint is simply not made.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,9 @@
 namespace cproto {
 
 struct DeliveryOptions {
-  std::string inbox;  // "<store>/inbox"
-  std::string links;  // second names of open logs; same file system as the inbox
-  std::string parts;  // "<store>/partial"
+  std::string inbox;                      // "<store>/inbox"
+  std::string links;                      // second names of open logs; same file system as the inbox
+  std::string parts;                      // "<store>/partial"
   std::size_t assembly_bytes = 1u << 20;  // more of one unfinished message than this goes to a part file
 };
 
@@ -51,7 +51,8 @@ class Delivery {
   // Makes the folders and opens the logs again. A problem is a sentence.
   std::string open_again();
 
-  // The journal is there, and safe: what nothing refers to is removed; batches behind delivered() that it has are delivered from now on.
+  // The journal is there, and safe: what nothing refers to is removed; batches behind delivered() that it has are
+  // delivered from now on.
   void start(Instant now, Journal& journal);
   // Puts pending work to the disk. Cheap when there is none.
   void pump(Instant now);
@@ -62,6 +63,8 @@ class Delivery {
   Instant next_deadline() const;
   // Everything durable is in the inbox and checkpointed.
   bool is_idle() const;
+  // What an earlier run left is still being compared with what is in the inbox.
+  bool is_recovering() const { return is_recovering_; }
   // Makes a checkpoint as soon as it can, whatever the time.
   void request_checkpoint() { wants_checkpoint_ = wants_checkpoint_ || has_work_since_checkpoint_; }
 
@@ -120,31 +123,30 @@ class Delivery {
   Log& log_;
   Journal* journal_ = nullptr;
   Instant now_{};
-  std::uint64_t delivered_ = 0;            // every batch up to here is in the inbox
-  std::uint64_t recovered_through_ = 0;    // up to here logs are merged with what is there
+  std::uint64_t delivered_ = 0;          // every batch up to here is in the inbox
+  std::uint64_t recovered_through_ = 0;  // up to here logs are merged with what is there
   std::uint64_t next_log_id_ = 1;
   std::deque<BatchPlace> queue_;
   Bytes read_buffer_;
   std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
   std::unordered_map<std::uint64_t, Unfinished> unfinished_;
-  std::vector<InboxLog*> round_;          // with something pending
-  std::uint64_t round_through_ = 0;       // the last batch whose messages are in the round
-  std::vector<std::uint64_t> spills_;     // sessions whose assembly goes to its part
-  std::size_t spill_operations_ = 0;      // of the job under way
-  std::uint64_t blocked_bytes_ = 0;       // waiting for logs that cannot be written
+  std::vector<InboxLog*> round_;       // with something pending
+  std::uint64_t round_through_ = 0;    // the last batch whose messages are in the round
+  std::vector<std::uint64_t> spills_;  // sessions whose assembly goes to its part
+  std::size_t spill_operations_ = 0;   // of the job under way
+  std::uint64_t blocked_bytes_ = 0;    // waiting for logs that cannot be written
   std::uint64_t taking_batch_ = 0;
-  std::vector<FileStatus> statuses_;      // of the job under way
-  Instant spills_blocked_until_{};        // after a failure
+  std::vector<FileStatus> statuses_;                                // of the job under way
+  Instant spills_blocked_until_{};                                  // after a failure
   std::vector<std::pair<std::uint64_t, std::uint64_t>> forgotten_;  // batch and session: go with a checkpoint behind it
   bool is_replaying_ = false;
   bool is_recovering_ = false;
-  bool is_busy_ = false;                  // a job of ours is under way
-  std::uint64_t awaited_batch_ = 0;       // its checkpoint record's; 0: none
-  CheckpointRecord checkpoint_;           // being made
+  bool is_busy_ = false;             // a job of ours is under way
+  std::uint64_t awaited_batch_ = 0;  // its checkpoint record's; 0: none
+  CheckpointRecord checkpoint_;      // being made
   std::vector<std::shared_ptr<File>> closing_files_;
-  std::vector<std::string> new_directories_;
-  std::vector<std::shared_ptr<Part>> done_parts_;  // to go with the next checkpoint
-  std::vector<std::shared_ptr<Part>> going_parts_; // with the one being made
+  std::vector<std::shared_ptr<Part>> done_parts_;   // to go with the next checkpoint
+  std::vector<std::shared_ptr<Part>> going_parts_;  // with the one being made
   bool wants_checkpoint_ = false;
   bool has_work_since_checkpoint_ = false;
   std::uint64_t bytes_since_checkpoint_ = 0;

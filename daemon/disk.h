@@ -32,23 +32,23 @@ struct FileOp {
     create,          // `path`, which must not be there, with `mode`
     open_or_create,  // `path`; with `mode` if it is not there
     close,
-    read,            // exactly into.size() bytes at `offset`; EIO at the end of the file
-    write,           // `bytes` at `offset`
-    append,          // `bytes` at the end of the file, wherever that is by now; `status`, if given, is the file's afterwards
-    merge,           // `bytes` at `offset`, but only what differs from what is there
-    append_file,     // the first `size` bytes of `source`, at the end of the file
-    merge_file,      // the first `size` bytes of `source` at `offset`, but only what differs
-    zero_fill,       // `size` zeros, really written
-    sync_data,       // fdatasync
-    sync_directory,  // the entries of the directory `path`
-    make_directory,  // `path` with `mode`; there already is fine
-    make_link,       // a second name `target` for `path`; an old `target` is replaced
-    rename,          // `path` to `target`, replacing it
-    remove,          // `path`; not there is fine
-    status,          // of the open file into `status`
-    status_of_path,  // of `path` into `status`; not there is fine (exists = false)
-    expect_identity, // fails with ESTALE if `path` is not the file with `status`'s device and inode
-    list,            // the names in the directory `path` into `names`
+    read,    // exactly into.size() bytes at `offset`; EIO at the end of the file
+    write,   // `bytes` at `offset`
+    append,  // `bytes` at the end of the file, wherever that is by now; `status`, if given, is the file's afterwards
+    merge,   // `bytes` at `offset`, but only what differs from what is there
+    append_file,      // the first `size` bytes of `source`, at the end of the file
+    merge_file,       // the first `size` bytes of `source` at `offset`, but only what differs
+    zero_fill,        // `size` zeros, really written
+    sync_data,        // fdatasync
+    sync_directory,   // the entries of the directory `path`
+    make_directory,   // `path` with `mode`; there already is fine
+    make_link,        // a second name `target` for `path`; an old `target` is replaced
+    rename,           // `path` to `target`, replacing it
+    remove,           // `path`; not there is fine
+    status,           // of the open file into `status`
+    status_of_path,   // of `path` into `status`; not there is fine (exists = false)
+    expect_identity,  // fails with ESTALE if `path` is not the file with `status`'s device and inode
+    list,             // the names in the directory `path` into `names`
   };
   Kind kind{};
   File* file = nullptr;
@@ -65,8 +65,8 @@ struct FileOp {
 };
 
 struct JobResult {
-  int error = 0;               // errno of the operation that failed; 0: all were run
-  std::size_t operation = 0;   // its place in the job
+  int error = 0;              // errno of the operation that failed; 0: all were run
+  std::size_t operation = 0;  // its place in the job
   bool ok() const { return error == 0; }
 };
 
@@ -77,7 +77,8 @@ class Disk {
   virtual ~Disk() = default;
   // Runs the job and waits for it. For recovery, before anybody is served.
   virtual JobResult run(Job& job) = 0;
-  // Runs the job elsewhere; `done` is called on the reactor's thread. Everything the operations point at stays until then.
+  // Runs the job elsewhere; `done` is called on the reactor's thread. Everything the operations point at stays until
+  // then.
   virtual void submit(Job job, std::function<void(JobResult)> done) = 0;
 };
 

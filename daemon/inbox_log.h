@@ -1,5 +1,5 @@
-// One log of the inbox, `<client>/<channel>.log` or `.bin`: what is to be written to it, and which file it is at the moment.
-// The file belongs to its owner, who may rename or remove it at any time.
+// One log of the inbox, `<client>/<channel>.log` or `.bin`: what is to be written to it, and which file it is at the
+// moment. The file belongs to its owner, who may rename or remove it at any time.
 //
 //            open, link           log record durable          renamed, removed          written
 //   closed ----------> registering ----------------> ready ------------------> left ---------> closing ---> closed
@@ -31,18 +31,18 @@ struct InboxLog {
   std::string name;  // "<channel>.log"
   std::string path;
   State state = State::closed;
-  std::uint64_t id = 0;          // of its registration
-  std::string link;              // its second name, in the store
+  std::uint64_t id = 0;  // of its registration
+  std::string link;      // its second name, in the store
   File file;
-  FileStatus identity;           // of the open file
-  std::uint64_t length = 0;      // what was delivered to it ends here
+  FileStatus identity;              // of the open file
+  std::uint64_t length = 0;         // what was delivered to it ends here
   std::uint64_t registered_in = 0;  // the batch with its log record
-  bool is_merging = false;       // recovering: what is there already is compared, not written again
-  bool is_dirty = false;         // written since the last checkpoint
+  bool is_merging = false;          // recovering: what is there already is compared, not written again
+  bool is_dirty = false;            // written since the last checkpoint
   Instant last_written{};
-  bool is_queued = false;        // in the round
-  Instant blocked_until{};       // after a failure
-  std::string trouble;           // why it is blocked, for people; empty: it is not
+  bool is_queued = false;   // in the round
+  Instant blocked_until{};  // after a failure
+  std::string trouble;      // why it is blocked, for people; empty: it is not
   std::vector<LogChunk> pending;
 
   // Where the next bytes go.

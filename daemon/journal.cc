@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint64_t kBatchBytes = 4u << 20;
 // Delivery may lag by so many segments before senders are held.
 constexpr std::size_t kBacklogSegments = 8;
+// Restarts begin fresh ones; beyond so many the oldest goes back even if there is a free one.
+constexpr std::size_t kSegmentsInUse = 4;
 constexpr std::uint32_t kSegmentMode = 0600;
 constexpr std::size_t kSpareBuffers = 4;
 
@@ -85,7 +87,7 @@ void Journal::append(const Record& record) { append_record(record, gathering_num
 std::uint64_t Journal::batch_limit() const { return std::min(kBatchBytes, options_.segment_size / 4); }
 
 std::size_t Journal::room() const {
-  if (in_use_.size() > kBacklogSegments || has_failed_) return 0;
+  if (has_failed_ || backlog_segments() > kBacklogSegments) return 0;
   const std::uint64_t limit = batch_limit();
   return gathered_->size() >= limit ? 0 : limit - gathered_->size();
 }
@@ -208,8 +210,18 @@ std::uint64_t Journal::tail() const {
   return gathering_number_;
 }
 
+// Segments with something that delivery still needs.
+std::size_t Journal::backlog_segments() const {
+  std::size_t released = 0;
+  while (released + 1 < in_use_.size() && in_use_[released + 1]->first_batch != 0 &&
+         in_use_[released + 1]->first_batch <= released_before_)
+    ++released;
+  return in_use_.size() - released;
+}
+
 File& Journal::file_of(const BatchPlace& batch) {
-  const auto it = std::find_if(in_use_.begin(), in_use_.end(), [&](const auto& s) { return s->index == batch.segment; });
+  const auto it =
+      std::find_if(in_use_.begin(), in_use_.end(), [&](const auto& s) { return s->index == batch.segment; });
   CPROTO_ASSERT(it != in_use_.end());
   return (*it)->file;
 }
@@ -221,10 +233,12 @@ void Journal::release_before(std::uint64_t number) {
 
 // DESIGN: before the oldest segment is used again, what is still live in it is carried forward and synced.
 void Journal::recycle() {
-  if (!free_.empty() || !retired_.empty() || carried_in_ != 0 || in_use_.size() < 2) return;
+  const bool is_wanted = free_.empty() || in_use_.size() > kSegmentsInUse;
+  if (!is_wanted || !retired_.empty() || carried_in_ != 0 || in_use_.size() < 2) return;
   const std::uint64_t before = in_use_[1]->first_batch;
   if (before == 0 || before > released_before_) {
-    if (end_ > in_use_.back()->size / 2) prepare_segment(options_.segment_size);  // delivery lags: have another one ready in time
+    if (free_.empty() && end_ > in_use_.back()->size / 2)
+      prepare_segment(options_.segment_size);  // delivery lags: have another one ready in time
     return;
   }
   if (!owner_.carry_forward(before)) return;
@@ -261,10 +275,9 @@ void Journal::prepare_segment(std::uint64_t size) {
   making_->index = next_segment_++;
   making_->size = (size + kBlockSize - 1) / kBlockSize * kBlockSize;
   making_block_ = segment_block(options_.store, *making_);
-  disk_.submit(segment_job(options_.directory, *making_, making_block_),
-               [this, alive = alive_](JobResult result) {
-                 if (*alive) on_segment_made(result);
-               });
+  disk_.submit(segment_job(options_.directory, *making_, making_block_), [this, alive = alive_](JobResult result) {
+    if (*alive) on_segment_made(result);
+  });
 }
 
 void Journal::on_segment_made(JobResult result) {

@@ -1,9 +1,10 @@
-// The journal (STORE.md §2, §3): what is appended is durable once its batch is. A chain of batches in preallocated segments;
-// one job of write + fdatasync at a time, and the batch gathered meanwhile starts as soon as that returns.
+// The journal (STORE.md §2, §3): what is appended is durable once its batch is. A chain of batches in preallocated
+// segments; one job of write + fdatasync at a time, and the batch gathered meanwhile starts as soon as that returns.
 //
 // Happy path: append… -> flush -> (pool: write, sync) -> Owner::on_durable -> flush.
-// Failure modes: no free segment yet -> the batch waits for one being made; a write or sync fails -> that segment is never
-// written again, Owner::on_failed hears it, and the same records go to a segment newly made, if the disk proves itself by that.
+// Failure modes: no free segment yet -> the batch waits for one being made; a write or sync fails -> that segment is
+// never written again, Owner::on_failed hears it, and the same records go to a segment newly made, if the disk proves
+// itself by that.
 #pragma once
 
 #include <cstdint>
@@ -46,12 +47,12 @@ struct Segment {
 struct JournalPosition {
   std::deque<std::unique_ptr<Segment>> in_use;  // oldest first
   std::vector<std::unique_ptr<Segment>> free;
-  std::deque<BatchPlace> batches;         // of the segments in use, oldest first
-  std::uint64_t next_number = 1;          // never used before, in whatever form
-  std::uint64_t last_number = 0;          // the last batch known to be synced
+  std::deque<BatchPlace> batches;  // of the segments in use, oldest first
+  std::uint64_t next_number = 1;   // never used before, in whatever form
+  std::uint64_t last_number = 0;   // the last batch known to be synced
   std::uint32_t last_checksum = 0;
   std::uint32_t next_segment = 1;
-  std::uint64_t end = 0;                  // of what is written in the newest segment; 0: a fresh one is to be begun
+  std::uint64_t end = 0;  // of what is written in the newest segment; 0: a fresh one is to be begun
 };
 
 class Journal {
@@ -87,7 +88,8 @@ class Journal {
 
   // Hands what was gathered to the disk, if the disk is free. Call once a turn of the loop.
   void flush();
-  // Writes an empty batch, so that recovery finds a successor of the last one that counts. No effect while anything is under way.
+  // Writes an empty batch, so that recovery finds a successor of the last one that counts. No effect while anything is
+  // under way.
   void seal();
   bool can_seal() const { return is_idle() && !is_sealed_ && !making_; }
   bool is_idle() const { return !job_is_running_ && !is_gathering() && !has_failed_; }
@@ -119,12 +121,13 @@ class Journal {
   void remove_segment(std::unique_ptr<Segment> segment);
   void on_segment_made(JobResult result);
   std::uint64_t tail() const;
+  std::size_t backlog_segments() const;
   std::uint64_t batch_limit() const;
 
   Disk& disk_;
   JournalOptions options_;
   Owner& owner_;
-  std::deque<std::unique_ptr<Segment>> in_use_;    // oldest first; the last is being written
+  std::deque<std::unique_ptr<Segment>> in_use_;  // oldest first; the last is being written
   std::vector<std::unique_ptr<Segment>> free_;
   std::vector<std::unique_ptr<Segment>> retired_;  // free once a batch with a tail behind them is durable
   std::unique_ptr<Segment> making_;                // being filled with zeros

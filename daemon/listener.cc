@@ -80,7 +80,8 @@ std::unique_ptr<Listener::Problem> Listener::open_one(const std::string& host) {
   const int on = 1;
   // An address that does not exist yet (a VPN, DHCP) is bound all the same.
   setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-  if (error == 0) error = uv_tcp_bind(&socket->tcp, reinterpret_cast<sockaddr*>(&address), is_six ? UV_TCP_IPV6ONLY : 0);
+  if (error == 0)
+    error = uv_tcp_bind(&socket->tcp, reinterpret_cast<sockaddr*>(&address), is_six ? UV_TCP_IPV6ONLY : 0);
   const auto connected = [](uv_stream_t* stream, int status) {
     static_cast<Socket*>(stream->data)->owner->on_connection(stream, status);
   };

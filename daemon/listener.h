@@ -16,9 +16,9 @@
 namespace cproto {
 
 struct ListenerOptions {
-  std::vector<std::string> hosts;  // addresses, or "*"
-  std::uint16_t port = 0;          // 0: a free one
-  std::uint32_t connections_max = 0;              // 0: no limit, as for the next
+  std::vector<std::string> hosts;     // addresses, or "*"
+  std::uint16_t port = 0;             // 0: a free one
+  std::uint32_t connections_max = 0;  // 0: no limit, as for the next
   std::uint32_t connections_per_address_max = 0;
 };
 

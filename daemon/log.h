@@ -1,5 +1,5 @@
-// Where the daemon's lines go. The reactor hands a line over and goes on; what becomes of it is logging.cc's matter, and
-// the simulator's is a list.
+// Where the daemon's lines go. The reactor hands a line over and goes on; what becomes of it is logging.cc's matter,
+// and the simulator's is a list.
 #pragma once
 
 #include <cstdint>

@@ -61,7 +61,8 @@ class SpdlogLog final : public Log {
   void say_lost() {
     const std::size_t lost = pool_->overrun_counter();
     if (lost == lost_said_) return;
-    put(Severity::warn, std::to_string(lost - lost_said_) + " lines were not logged: they came faster than they could be written");
+    put(Severity::warn,
+        std::to_string(lost - lost_said_) + " lines were not logged: they came faster than they could be written");
     lost_said_ = lost;
   }
 

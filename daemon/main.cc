@@ -41,7 +41,8 @@ LoadResult load_config(const Arguments& arguments) {
 int parse(int argc, char** argv, Arguments& arguments) {
   CLI::App app{"Receives messages over the cproto protocol and acknowledges them when they are on disk.", "cprotod"};
   app.add_option("--config", arguments.config, "Configuration file (default: /etc/cproto.toml, if it is there)");
-  app.add_option("--directory", arguments.overrides.directory, "Where journal, sessions and inbox are (store.directory)");
+  app.add_option("--directory", arguments.overrides.directory,
+                 "Where journal, sessions and inbox are (store.directory)");
   app.add_option("--host", arguments.overrides.host, "Address to listen on (listen.host)");
   app.add_option("--port", arguments.overrides.port, "Port to listen on; 0 picks a free one (listen.port)");
   app.add_option("--max-size", arguments.overrides.max_size, "Largest packet (session.max_packet_size)");
@@ -62,7 +63,8 @@ void reload(const Arguments& arguments, Config& config, Log& log) {
   for (const std::string& line : loaded.errors) log.error(line);
   if (!loaded.errors.empty()) return log.error("not reloaded; the configuration in force stays");
   for (const std::string& line : loaded.warnings) log.warn(line);
-  for (const std::string& key : keys_needing_restart(config, loaded.config)) log.warn(key + " takes effect at a restart");
+  for (const std::string& key : keys_needing_restart(config, loaded.config))
+    log.warn(key + " takes effect at a restart");
   set_level(log, to_severity(loaded.config.log.level));
   config.log = loaded.config.log;
   log.info("configuration reloaded");

@@ -105,12 +105,14 @@ void Peer::pause(Duration retry_after) {
 }
 
 void Peer::on_committed() {
-  session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes, std::exchange(entry_->refusals_to_tell, {}));
+  session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes,
+                  std::exchange(entry_->refusals_to_tell, {}));
   turn();
 }
 
 void Peer::on_superseded() {
-  log_.info(entry_->client_id + " (" + address_ + "): a newer connection took session " + short_name(entry_->id) + " over");
+  log_.info(entry_->client_id + " (" + address_ + "): a newer connection took session " + short_name(entry_->id) +
+            " over");
   entry_ = nullptr;  // before anything else of this connection can touch it
   session_.end(Error::of(ErrorCode::superseded));
   turn();
@@ -162,8 +164,8 @@ void Peer::on_event(ServerEvent& event) {
 void Peer::on_hello(const Syn& syn) {
   auto admitted = store_.admit(syn, *this);
   if (const Error* error = std::get_if<Error>(&admitted)) {
-    log_.warn((syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ + ") is refused: " +
-              error_name(error->code));
+    log_.warn((syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ +
+              ") is refused: " + error_name(error->code));
     ++counters_.handshake_failures;
     return session_.refuse(*error);
   }

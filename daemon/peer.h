@@ -1,5 +1,5 @@
-// One client's connection as the daemon sees it: the protocol's ServerSession, the session it holds, and the wire it speaks on.
-// The wire is libuv's or the simulator's.
+// One client's connection as the daemon sees it: the protocol's ServerSession, the session it holds, and the wire it
+// speaks on. The wire is libuv's or the simulator's.
 //
 // Bytes in -> ServerSession -> Received -> Store::append … Store says on_committed -> ServerSession::commit -> ACK out.
 #pragma once

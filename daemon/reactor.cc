@@ -70,7 +70,8 @@ void Deadlines::fire() {
 }
 
 void Deadlines::close() {
-  if (!uv_is_closing(reinterpret_cast<uv_handle_t*>(&timer_))) uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  if (!uv_is_closing(reinterpret_cast<uv_handle_t*>(&timer_)))
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
 }
 
 Reactor::Reactor() : deadlines_(initialised(&loop_)) {

@@ -1,4 +1,5 @@
-// The loop: time, deadlines, and what happens once a turn. One thread; everything else of the daemon runs in its callbacks.
+// The loop: time, deadlines, and what happens once a turn. One thread; everything else of the daemon runs in its
+// callbacks.
 #pragma once
 
 #include <uv.h>
@@ -20,7 +21,8 @@ class Timed {
  private:
   friend class Deadlines;
   Instant wanted_ = kNever;
-  Instant scheduled_ = kNever;  // the place in the set; never later than wanted_, so that moving a deadline back is free
+  Instant scheduled_ =
+      kNever;  // the place in the set; never later than wanted_, so that moving a deadline back is free
 };
 
 class Deadlines {

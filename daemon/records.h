@@ -38,7 +38,8 @@ struct SkippedRecord {
 void encode_skipped(const SkippedRecord& record, Bytes& out);
 std::optional<SkippedRecord> decode_skipped(ByteView body);
 
-// STORE §4.5. What has come of a message that is not whole. The bytes are in the record, or `part_bytes` of them in a part file.
+// STORE §4.5. What has come of a message that is not whole. The bytes are in the record, or `part_bytes` of them in a
+// part file.
 struct PiecesRecord {
   Seq first;
   Seq through;
@@ -63,8 +64,8 @@ struct LogRecord {
 void encode_log(const LogRecord& record, Bytes& out);
 std::optional<LogRecord> decode_log(ByteView body);
 
-// STORE §4.7. Everything of the batches up to `delivered` is in the inbox and synced: these logs have these lengths, and
-// these parts these bytes.
+// STORE §4.7. Everything of the batches up to `delivered` is in the inbox and synced: these logs have these lengths,
+// and these parts these bytes.
 struct CheckpointRecord {
   struct Part {
     std::uint64_t session = 0;

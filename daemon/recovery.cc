@@ -18,8 +18,8 @@ constexpr std::uint32_t kDirectoryMode = 0700;
 
 StoreProblem problem(int error, const std::string& what) { return {error, false, what + ": " + std::strerror(error)}; }
 
-// All intact headers and trailers of one segment, by batch number. A place may be claimed by several of them: batches of
-// this use of the segment and, behind its end, stale ones of earlier uses. The chain tells which count.
+// All intact headers and trailers of one segment, by batch number. A place may be claimed by several of them: batches
+// of this use of the segment and, behind its end, stale ones of earlier uses. The chain tells which count.
 using Candidates = std::multimap<std::uint64_t, ChainBatch>;
 
 class Scanner {
@@ -78,7 +78,8 @@ std::variant<bool, StoreProblem> Scanner::open(const std::string& name) {
     useless_.push_back(path);
     return false;
   }
-  if (!is_whole) chain_.damage.push_back("the first block of " + path + " is damaged; its batches are read all the same");
+  if (!is_whole)
+    chain_.damage.push_back("the first block of " + path + " is damaged; its batches are read all the same");
   segment->has_failed = !is_whole;
   chain_.segments.push_back(std::move(segment));
   return true;
@@ -107,7 +108,8 @@ void Scanner::look_at(const std::uint8_t* p, const Segment& segment, std::uint64
   if (begin != header->offset) return;
   chain_.highest_number = std::max(chain_.highest_number, header->number);
   const auto [first, last] = found_.equal_range(header->number);
-  const bool is_known = std::any_of(first, last, [&](const auto& one) { return one.second.header.checksum == header->checksum; });
+  const bool is_known =
+      std::any_of(first, last, [&](const auto& one) { return one.second.header.checksum == header->checksum; });
   if (!is_known) found_.emplace(header->number, ChainBatch{*header, segment.index, header->offset});
 }
 
@@ -150,8 +152,9 @@ std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& optio
   header.offset = kBlockSize;
   header.tail = position.in_use.empty() ? header.number : position.in_use.front()->first_batch;
   Bytes out(kBatchHeaderSize);
-  visit_records(last, bytes, {[&](const Record& record) { append_record(record, header.number, out); },
-                              [](const std::optional<Record>&) {}});
+  visit_records(
+      last, bytes,
+      {[&](const Record& record) { append_record(record, header.number, out); }, [](const std::optional<Record>&) {}});
   header.used = static_cast<std::uint32_t>(out.size() - kBatchHeaderSize);
   header.size = batch_size(header.used);
   out.resize(header.size);
@@ -216,7 +219,8 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
   for (const ChainBatch& batch : chain.batches) {
     Segment* segment = find_segment(chain, batch.segment);
     if (segment->first_batch == 0) segment->first_batch = batch.header.number;
-    if (&batch == &chain.batches.back() && last_header) break;  // in use until its copy is durable, and no part of the chain
+    if (&batch == &chain.batches.back() && last_header)
+      break;  // in use until its copy is durable, and no part of the chain
     position.batches.push_back(
         {batch.header.number, batch.segment, batch.offset, batch.header.size, batch.header.used, nullptr});
   }
@@ -231,7 +235,8 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
             [](const auto& a, const auto& b) { return a->first_batch < b->first_batch; });
   // One made when segments were configured smaller may be too small.
   const std::uint64_t needed = kBlockSize + (last_header ? last_header->size : 0);
-  const auto fit = std::find_if(position.free.begin(), position.free.end(), [&](const auto& s) { return s->size >= needed; });
+  const auto fit =
+      std::find_if(position.free.begin(), position.free.end(), [&](const auto& s) { return s->size >= needed; });
   if (fit != position.free.end()) {
     std::iter_swap(fit, position.free.end() - 1);
   } else {
@@ -243,6 +248,9 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
     if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
     position.free.push_back(std::move(made));
   }
+  // A segment that was being made when the process died may have a name in the page cache only.
+  Job sync{file_op::sync_directory(options.directory)};
+  if (const JobResult result = disk.run(sync); !result.ok()) return problem(result.error, options.directory);
   if (last_header) {
     if (auto trouble = rewrite_last(disk, options, *last_header, last, position)) return std::move(*trouble);
   }

@@ -1,6 +1,6 @@
-// Reading a journal after whatever happened (STORE.md §5): finds the chain of batches, tells a torn tail from damage, and
-// opens the journal behind it. Believes nothing it has merely read: the last batch found is written again and synced
-// before anybody is told that it is durable.
+// Reading a journal after whatever happened (STORE.md §5): finds the chain of batches, tells a torn tail from damage,
+// and opens the journal behind it. Believes nothing it has merely read: the last batch found is written again and
+// synced before anybody is told that it is durable.
 #pragma once
 
 #include <cstdint>
@@ -23,18 +23,18 @@ struct ChainBatch {
 };
 
 struct Chain {
-  std::vector<ChainBatch> batches;                   // oldest first
-  std::vector<std::unique_ptr<Segment>> segments;    // all files found, opened
-  std::uint64_t highest_number = 0;                  // ever seen, in whatever state
+  std::vector<ChainBatch> batches;                 // oldest first
+  std::vector<std::unique_ptr<Segment>> segments;  // all files found, opened
+  std::uint64_t highest_number = 0;                // ever seen, in whatever state
   std::uint32_t highest_segment = 0;
-  std::vector<std::string> damage;                   // what could not be read although it had been synced: for the log
-  std::uint64_t torn_batches = 0;                    // written and never synced: nobody was told of them
+  std::vector<std::string> damage;  // what could not be read although it had been synced: for the log
+  std::uint64_t torn_batches = 0;   // written and never synced: nobody was told of them
 };
 
 // What stands in the way of opening a store at all.
 struct StoreProblem {
-  int error = 0;            // errno, or 0
-  bool is_newer = false;    // written by a newer version: nothing was touched
+  int error = 0;          // errno, or 0
+  bool is_newer = false;  // written by a newer version: nothing was touched
   std::string sentence;
 };
 

@@ -1,4 +1,5 @@
-// How a session is named to people: knowing its id is the right to resume it, so logs, tools and file names never show that.
+// How a session is named to people: knowing its id is the right to resume it, so logs, tools and file names never show
+// that.
 #pragma once
 
 #include <string>

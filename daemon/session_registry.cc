@@ -38,7 +38,8 @@ std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHo
   return admission(syn, entry, SynAck::Outcome::resumed);
 }
 
-std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code) {
+std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder,
+                                                                  ErrorCode code) {
   if (!options_.restart_unknown) return Error::of(code, syn.resume->acknowledged.value);
   auto added = add(syn, holder);
   Admission* admission = std::get_if<Admission>(&added);
@@ -162,7 +163,8 @@ SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord&
     by_id_[record.id] = slot.get();
     next_index_ = std::max(next_index_, index + 1);
     std::vector<std::string>& channels = channels_of_client_[record.client_id];
-    if (std::find(channels.begin(), channels.end(), record.channel) == channels.end()) channels.push_back(record.channel);
+    if (std::find(channels.begin(), channels.end(), record.channel) == channels.end())
+      channels.push_back(record.channel);
   }
   slot->attempt = std::max(slot->attempt, record.attempt);
   return *slot;

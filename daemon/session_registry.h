@@ -1,5 +1,5 @@
-// Who has which session (PROTOCOL §3.6): finds, begins, resumes, takes over, forgets. Knows what a session is and what of it
-// is durable; not how bytes get to the disk (store) nor what is said on the wire (ServerSession).
+// Who has which session (PROTOCOL §3.6): finds, begins, resumes, takes over, forgets. Knows what a session is and what
+// of it is durable; not how bytes get to the disk (store) nor what is said on the wire (ServerSession).
 #pragma once
 
 #include <cstdint>
@@ -37,18 +37,18 @@ struct SessionEntry {
   MessageKind kind = MessageKind::text;
   std::uint64_t attempt = 0;
   std::uint32_t max_packet_size = 0;
-  Position appended;               // handed to the journal: what comes again is a duplicate
-  Position flying;                 // of the batch on its way to the disk
-  Position durable;                // told, or to be told, to the client
-  std::vector<Refusal> refusals;   // recorded, and not yet shown to be known
+  Position appended;                       // handed to the journal: what comes again is a duplicate
+  Position flying;                         // of the batch on its way to the disk
+  Position durable;                        // told, or to be told, to the client
+  std::vector<Refusal> refusals;           // recorded, and not yet shown to be known
   std::vector<Refusal> refusals_gathered;  // of them: in the batch being gathered,
   std::vector<Refusal> refusals_flying;    // in the batch on its way to the disk,
   std::vector<Refusal> refusals_to_tell;   // durable, and still to be told on this connection
-  std::uint64_t record_batch = 0;  // the batch of its last session record; 0: exists in memory only
+  std::uint64_t record_batch = 0;          // the batch of its last session record; 0: exists in memory only
   SessionHolder* holder = nullptr;
-  bool is_touched = false;         // something of it is gathered for the next batch
-  bool is_flying = false;          // something of it is in the batch on its way
-  bool is_forgotten = false;       // finished; goes once delivery has passed it
+  bool is_touched = false;    // something of it is gathered for the next batch
+  bool is_flying = false;     // something of it is in the batch on its way
+  bool is_forgotten = false;  // finished; goes once delivery has passed it
 };
 
 struct RegistryOptions {

@@ -1,9 +1,9 @@
 #include "daemon/store.h"
 
 #include <algorithm>
-#include <utility>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "daemon/store_format.h"
 #include "proto/assert.h"
@@ -57,7 +57,8 @@ std::optional<StoreProblem> Store::open_identity() {
     const auto decoded = decode_file_header(FileFormat::store, header);
     if (!decoded) return StoreProblem{0, false, path("store") + " is damaged"};
     if (decoded->format > kStoreFormat)
-      return StoreProblem{0, true, "the store was written by cprotod " + decoded->program + "; this version cannot read it"};
+      return StoreProblem{0, true,
+                          "the store was written by cprotod " + decoded->program + "; this version cannot read it"};
     id_ = decoded->store;
     return std::nullopt;
   }
@@ -113,7 +114,8 @@ std::optional<StoreProblem> Store::recover() {
   last_batch_ = world_.now();
   delivery_->start(world_.now(), *journal_);
   if (batches > 0)
-    log_.info("recovered " + std::to_string(registry_->size()) + " sessions from " + std::to_string(batches) + " batches");
+    log_.info("recovered " + std::to_string(registry_->size()) + " sessions from " + std::to_string(batches) +
+              " batches");
   return std::nullopt;
 }
 
@@ -165,15 +167,16 @@ void Store::second_pass(Chain& chain) {
       ++damaged;
       SessionEntry* entry = record ? registry_->find(record->session) : nullptr;
       if (entry == nullptr || record->type != RecordType::frames) return;
-      log_.error("journal: damage in batch " + std::to_string(number) + " at client " + entry->client_id + ", numbers " +
-                 std::to_string(record->first.value) + " to " + std::to_string(record->first.value + record->count - 1) +
-                 "; what is intact is kept");
+      log_.error("journal: damage in batch " + std::to_string(number) + " at client " + entry->client_id +
+                 ", numbers " + std::to_string(record->first.value) + " to " +
+                 std::to_string(record->first.value + record->count - 1) + "; what is intact is kept");
       salvage_frames(*record, [&](Seq seq, ByteView frame) { apply_frame(*entry, seq, frame); });
       // The mark passes what was hit: it was acknowledged, and nobody has it any more.
       entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
     };
     visit_records(batch.header, bytes, {each, salvage});
-    if (damaged > 0) log_.error("journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
+    if (damaged > 0)
+      log_.error("journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
   }
   for (const auto& [index, entry] : registry_->all()) entry->flying = entry->durable = entry->appended;
   has_position_.clear();
@@ -261,11 +264,8 @@ void Store::record_session(SessionEntry& entry) {
 void Store::append(SessionEntry& entry, const server_event::Received& run) {
   CPROTO_ASSERT(run.first == entry.appended.through.next());
   touch(entry);
-  journal_->append({.type = RecordType::frames,
-                    .session = entry.index,
-                    .first = run.first,
-                    .count = run.count,
-                    .body = run.frames});
+  journal_->append(
+      {.type = RecordType::frames, .session = entry.index, .first = run.first, .count = run.count, .body = run.frames});
   entry.appended = run.after;
 }
 
@@ -274,7 +274,8 @@ void Store::append(SessionEntry& entry, const server_event::Skipped& skipped) {
   touch(entry);
   Bytes body;
   encode_skipped({skipped.payload_bytes, skipped.ends_message, skipped.refusal}, body);
-  journal_->append({.type = RecordType::skipped, .session = entry.index, .first = skipped.number, .count = 1, .body = body});
+  journal_->append(
+      {.type = RecordType::skipped, .session = entry.index, .first = skipped.number, .count = 1, .body = body});
   entry.appended = skipped.after;
   if (skipped.refusal.code == ErrorCode::none) return;
   entry.refusals.push_back(skipped.refusal);

@@ -1,5 +1,5 @@
-// What survives: the journal, the sessions and the inbox as one thing (STORE.md). Connections hand it what they received; it tells them
-// what of it is on disk. Opens a store after whatever happened to it.
+// What survives: the journal, the sessions and the inbox as one thing (STORE.md). Connections hand it what they
+// received; it tells them what of it is on disk. Opens a store after whatever happened to it.
 #pragma once
 
 #include <cstdint>
@@ -100,8 +100,8 @@ class Store final : public Journal::Owner {
   std::unique_ptr<SessionRegistry> registry_;
   std::unique_ptr<Delivery> delivery_;
   std::unique_ptr<Journal> journal_;
-  std::vector<SessionEntry*> touched_;  // with something in the batch being gathered
-  std::vector<SessionEntry*> flying_;   // with something in the batch on its way
+  std::vector<SessionEntry*> touched_;                    // with something in the batch being gathered
+  std::vector<SessionEntry*> flying_;                     // with something in the batch on its way
   std::unordered_map<std::uint64_t, bool> has_position_;  // during recovery: sessions whose mark was read
   std::function<void()> on_room_;
   std::optional<Error> trouble_;

@@ -19,7 +19,8 @@ std::uint64_t magic(FileFormat format) {
 
 }  // namespace
 
-// STORE §1: u64 magic, u32 format, 20 bytes program, store id, u64 number, u32 blocks, u32 checksum of the bytes before.
+// STORE §1: u64 magic, u32 format, 20 bytes program, store id, u64 number, u32 blocks, u32 checksum of the bytes
+// before.
 Bytes encode_file_header(FileFormat format, const StoreId& store, std::uint64_t number, std::uint32_t blocks) {
   Bytes out;
   ByteWriter writer(out);

@@ -27,8 +27,8 @@ struct FileHeader {
 
 // kFileHeaderSize bytes.
 Bytes encode_file_header(FileFormat format, const StoreId& store, std::uint64_t number, std::uint32_t blocks);
-// nullopt if these bytes are no intact header of such a file. One of a newer format is read as far as all formats agree:
-// magic, format, program, and where the checksum is.
+// nullopt if these bytes are no intact header of such a file. One of a newer format is read as far as all formats
+// agree: magic, format, program, and where the checksum is.
 std::optional<FileHeader> decode_file_header(FileFormat format, ByteView bytes);
 
 }  // namespace cproto

@@ -12,8 +12,8 @@ class StoreLock {
   StoreLock(const StoreLock&) = delete;
   StoreLock& operator=(const StoreLock&) = delete;
 
-  // Makes the directory if need be and locks it. Returns 0, EWOULDBLOCK if another process has it (holder() is its pid, if it
-  // says), or another errno.
+  // Makes the directory if need be and locks it. Returns 0, EWOULDBLOCK if another process has it (holder() is its pid,
+  // if it says), or another errno.
   int acquire(const std::string& directory);
   const std::string& holder() const { return holder_; }
 

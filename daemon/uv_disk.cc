@@ -104,7 +104,8 @@ int copy_file(const FileOp& op, int (*put)(int, ByteView, std::uint64_t)) {
 int zero_fill(int fd, std::uint64_t size) {
   const Bytes zeros(std::min<std::uint64_t>(size, kCopySize));
   for (std::uint64_t at = 0; at < size; at += kCopySize)
-    if (const int error = write_all(fd, ByteView(zeros).first(std::min<std::uint64_t>(size - at, kCopySize)), at)) return error;
+    if (const int error = write_all(fd, ByteView(zeros).first(std::min<std::uint64_t>(size - at, kCopySize)), at))
+      return error;
   return 0;
 }
 

@@ -84,8 +84,8 @@ void ClientSession::on_frame(Instant now, const Frame& frame) {
   fail(unexpected(frame.type));
 }
 
-// PROTOCOL §2.5. It may have been a refusal, and only a SYN-ACK says that again; the rest of what a server says is said again
-// anyhow.
+// PROTOCOL §2.5. It may have been a refusal, and only a SYN-ACK says that again; the rest of what a server says is said
+// again anyhow.
 void ClientSession::on_damaged() {
   if (options_.transport == Transport::stream) fail(Error::of(ErrorCode::framing_lost));
 }
@@ -153,7 +153,8 @@ void ClientSession::on_ack(Instant now, ByteView payload) {
   if (!ack) return fail(malformed(FrameType::ack));
   const Seq durable_before = sender_.durable_through();
   const Sender::AckOutcome outcome = sender_.on_ack(now, *ack);
-  if (!outcome.is_valid) return fail(Error::of(ErrorCode::malformed_frame, ack->received_through.value, "ACK of what was not sent"));
+  if (!outcome.is_valid)
+    return fail(Error::of(ErrorCode::malformed_frame, ack->received_through.value, "ACK of what was not sent"));
   if (outcome.is_news) timers_.stop(Timer::repeat);
   if (sender_.durable_through() > durable_before) {
     offer_.resume->acknowledged = sender_.durable_through();
@@ -230,7 +231,8 @@ ClientSession::Sent ClientSession::send(ByteView part, bool is_last) {
   CPROTO_ASSERT(can_send());
   Sent sent;
   while (sender_.has_room() && !sent.is_complete) {
-    const ByteView packet = part.subspan(sent.bytes).first(std::min<std::size_t>(part.size() - sent.bytes, max_packet_size_));
+    const ByteView packet =
+        part.subspan(sent.bytes).first(std::min<std::size_t>(part.size() - sent.bytes, max_packet_size_));
     const bool ends = sent.bytes + packet.size() == part.size();
     if (!is_last && packet.empty()) return {sent.bytes, true};
     sender_.push(ends && is_last ? FrameType::data : FrameType::fragment, packet, ends && is_last);

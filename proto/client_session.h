@@ -1,5 +1,6 @@
-// The client's end of a session (PROTOCOL §3 to §7): bytes and time in; bytes, events and the next deadline out. It outlives
-// connections: attach() when one is there, detach() when it is gone, and what is not durable goes out again on the next.
+// The client's end of a session (PROTOCOL §3 to §7): bytes and time in; bytes, events and the next deadline out. It
+// outlives connections: attach() when one is there, detach() when it is gone, and what is not durable goes out again on
+// the next.
 //
 //            attach            SYN-ACK                close, all sent          final ACK
 //   detached ------> connecting ------> established ------------------> closing --------> closed
@@ -8,7 +9,8 @@
 //
 // Happy path: attach, Established, send…, Acked…, close(finish), Closed.
 // Failure modes: Failed{error} says why a connection must end; the host closes it, calls detach(), and decides by the
-// error's class whether to come back. unknown_session with nothing acknowledged is mended here: the next attach begins anew.
+// error's class whether to come back. unknown_session with nothing acknowledged is mended here: the next attach begins
+// anew.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +74,8 @@ class ClientSession {
   // `input` stays until poll_event() has returned nothing.
   void receive(Instant now, ByteView input);
   void handle_timeout(Instant now);
-  // Sends `part` of a message, and its end with `is_last`. Takes as much as there is room for; an empty part that is not
-  // the last is nothing. Parts that are not the last make the best frames at max_packet_size(). Pre: can_send().
+  // Sends `part` of a message, and its end with `is_last`. Takes as much as there is room for; an empty part that is
+  // not the last is nothing. Parts that are not the last make the best frames at max_packet_size(). Pre: can_send().
   struct Sent {
     std::size_t bytes = 0;     // of `part`, taken
     bool is_complete = false;  // all of it was, and the end with it
@@ -145,10 +147,10 @@ class ClientSession {
   bool must_answer_ = false;
   bool must_disconnect_ = false;
   bool must_tell_error_ = false;
-  std::optional<Seq> asked_at_;              // an ask is out; everything up to here was sent before it
-  std::optional<Disconnect::End> close_;     // what the host wants
-  std::optional<Disconnect::End> closing_;   // what this connection's DISCONNECT says
-  std::optional<Duration> paused_;           // the server's pause: when to come back
+  std::optional<Seq> asked_at_;             // an ask is out; everything up to here was sent before it
+  std::optional<Disconnect::End> close_;    // what the host wants
+  std::optional<Disconnect::End> closing_;  // what this connection's DISCONNECT says
+  std::optional<Duration> paused_;          // the server's pause: when to come back
   std::uint32_t max_packet_size_ = 0;
   Link link_;
   Sender sender_;

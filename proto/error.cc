@@ -93,7 +93,8 @@ std::optional<Error> decode_error(ByteView payload) {
   Error error;
   error.code = static_cast<ErrorCode>(reader.u16());
   const std::uint8_t raw_class = reader.u8();
-  error.error_class = raw_class <= static_cast<std::uint8_t>(K::go_away) ? static_cast<ErrorClass>(raw_class) : K::go_away;
+  error.error_class =
+      raw_class <= static_cast<std::uint8_t>(K::go_away) ? static_cast<ErrorClass>(raw_class) : K::go_away;
   reader.u8();
   error.retry_after_ms = reader.u32();
   error.number = reader.u64();

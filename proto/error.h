@@ -1,5 +1,5 @@
-// The registry of errors (PROTOCOL §8): what an ERROR frame can say, what class of consequence it has, and its sentence for
-// people. One table; the document's table is compared with it by a test.
+// The registry of errors (PROTOCOL §8): what an ERROR frame can say, what class of consequence it has, and its sentence
+// for people. One table; the document's table is compared with it by a test.
 #pragma once
 
 #include <array>
@@ -86,7 +86,8 @@ struct Error {
 };
 
 void encode_error(const Error& error, Bytes& out);
-// nullopt if the fixed part is cut short. An unknown code keeps the class that came with it; an unknown class is go_away.
+// nullopt if the fixed part is cut short. An unknown code keeps the class that came with it; an unknown class is
+// go_away.
 std::optional<Error> decode_error(ByteView payload);
 
 }  // namespace cproto

@@ -24,7 +24,9 @@ const char* frame_type_name(FrameType type) {
 }
 
 FrameHeader decode_header(const std::uint8_t* p) {
-  return {load_be<std::uint32_t>(p), static_cast<FrameType>(p[4]), {load_be<std::uint16_t>(p + 5)},
+  return {load_be<std::uint32_t>(p),
+          static_cast<FrameType>(p[4]),
+          {load_be<std::uint16_t>(p + 5)},
           load_be<std::uint32_t>(p + kChecksumAt)};
 }
 

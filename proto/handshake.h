@@ -39,7 +39,7 @@ struct Syn {
   struct Resume {
     SessionId session{};
     StoreId store{};
-    Seq acknowledged;  // the highest number the client was told is durable
+    Seq acknowledged;                         // the highest number the client was told is durable
     std::uint64_t acknowledged_bytes = 0;     // payload bytes of the numbers up to there
     std::uint64_t acknowledged_messages = 0;  // messages ended up to there
   };
@@ -84,8 +84,8 @@ struct SynAck {
 };
 
 void encode_syn(const Syn& syn, Bytes& out);
-// What cannot be accepted whoever sends it comes back as the Error to answer with (PROTOCOL §3.4): the layout, no common
-// version, an unknown critical parameter, a value outside its own range, a name outside the alphabet.
+// What cannot be accepted whoever sends it comes back as the Error to answer with (PROTOCOL §3.4): the layout, no
+// common version, an unknown critical parameter, a value outside its own range, a name outside the alphabet.
 std::variant<Syn, Error> decode_syn(ByteView payload);
 
 void encode_syn_ack(const SynAck& syn_ack, Bytes& out);

@@ -1,5 +1,5 @@
-// What makes a message (PROTOCOL §4.3): [HEADER] FRAGMENT* DATA, or a HEADER that abandons what was begun. The same rules
-// serve the receiver, the replay of a journal and delivery.
+// What makes a message (PROTOCOL §4.3): [HEADER] FRAGMENT* DATA, or a HEADER that abandons what was begun. The same
+// rules serve the receiver, the replay of a journal and delivery.
 #pragma once
 
 #include <cstdint>

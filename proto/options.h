@@ -47,19 +47,19 @@ enum class Transport : std::uint8_t {
 };
 
 // PROTOCOL §10. Deadlines that are not negotiated.
-inline constexpr Duration kSynTimeout = 10s;              // client: SYN to SYN-ACK
-inline constexpr Duration kReceivedReportDelay = 200ms;   // server: received but not durable for so long is said
-inline constexpr Duration kRtoInitial = 1s;               // RFC 6298 §2.1
-inline constexpr Duration kRtoMin = 1s;                   // RFC 6298 §2.4
-inline constexpr Duration kRtoMax = 60s;                  // RFC 6298 §2.5
-inline constexpr int kKeepAlivesMissed = 3;               // a peer silent for so many intervals is gone
+inline constexpr Duration kSynTimeout = 10s;             // client: SYN to SYN-ACK
+inline constexpr Duration kReceivedReportDelay = 200ms;  // server: received but not durable for so long is said
+inline constexpr Duration kRtoInitial = 1s;              // RFC 6298 §2.1
+inline constexpr Duration kRtoMin = 1s;                  // RFC 6298 §2.4
+inline constexpr Duration kRtoMax = 60s;                 // RFC 6298 §2.5
+inline constexpr int kKeepAlivesMissed = 3;              // a peer silent for so many intervals is gone
 
 // PROTOCOL §3.4. A client id or channel: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'.
 constexpr bool is_valid_name(std::string_view name) {
   if (name.empty() || name.size() > kNameMax || name[0] == '.' || name[0] == '-') return false;
   for (const char c : name) {
-    const bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-                    c == '_' || c == '-';
+    const bool ok =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
     if (!ok) return false;
   }
   return true;

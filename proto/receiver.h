@@ -2,8 +2,9 @@
 // too large. Knows numbers and messages; not acknowledgements (session) and not the disk (above).
 //
 // Happy path: every frame is the next one -> `accepted`, nothing is kept.
-// Otherwise: seen before -> `duplicate`; ahead of its turn -> `kept` (datagram) or `dropped` (stream, where only a damaged
-// frame makes a gap and the sender goes back to it); too large a message -> `skipped` to its end; no message -> `broken`.
+// Otherwise: seen before -> `duplicate`; ahead of its turn -> `kept` (datagram) or `dropped` (stream, where only a
+// damaged frame makes a gap and the sender goes back to it); too large a message -> `skipped` to its end; no message ->
+// `broken`.
 #pragma once
 
 #include <cstdint>
@@ -42,10 +43,10 @@ class Receiver {
   enum class Verdict : std::uint8_t { accepted, skipped, duplicate, kept, dropped, broken };
   struct Outcome {
     Verdict verdict{};
-    Seq number;                           // of this frame; 0 where it could not be told
-    bool ends_message = false;            // of accepted and skipped
-    Refusal refusal{};                    // of skipped: set on the frame by which a message is refused
-    ErrorCode error = ErrorCode::none;    // of broken
+    Seq number;                         // of this frame; 0 where it could not be told
+    bool ends_message = false;          // of accepted and skipped
+    Refusal refusal{};                  // of skipped: set on the frame by which a message is refused
+    ErrorCode error = ErrorCode::none;  // of broken
   };
 
   Receiver(const ReceiverOptions& options, const Position& position) : options_(options), position_(position) {}

@@ -85,7 +85,8 @@ std::uint64_t Sender::payload_total(std::uint64_t index) const {
 bool Sender::may_send(std::uint64_t index) const {
   if (index >= slots_in_use()) return false;
   if (index == 0) return true;
-  return index < window_size_ && durable_through_ + (index + 1) <= limit_number_ && payload_total(index) <= limit_bytes_;
+  return index < window_size_ && durable_through_ + (index + 1) <= limit_number_ &&
+         payload_total(index) <= limit_bytes_;
 }
 
 std::size_t Sender::take_again(Instant now, Bytes& out, std::size_t bytes_max) {
@@ -124,16 +125,21 @@ Sender::AckOutcome Sender::on_ack(Instant now, const Ack& ack) {
   outcome.is_news = ack.durable_through > durable_through_ || ack.received_through > received_through_;
   limit_number_ = std::max(limit_number_, ack.limit_number);
   limit_bytes_ = std::max(limit_bytes_, ack.limit_bytes);
-  take_sample(now, ack.received_through);
+  take_sample(now, ack);
   received_through_ = std::max(received_through_, ack.received_through);
   if (ack.durable_through > durable_through_) forget_through(ack.durable_through);
   if (options_.transport == Transport::datagram) mark_gaps(now, ack.ranges);
   return outcome;
 }
 
-// Karn: the timed frame was sent once, or timed_ would have been reset.
-void Sender::take_sample(Instant now, Seq received_through) {
-  if (!timed_ || received_through < *timed_) return;
+// Karn: the timed frame was sent once, or timed_ would have been reset. A range counts too: where something is always
+// missing before it, received_through would never be there in time.
+void Sender::take_sample(Instant now, const Ack& ack) {
+  if (!timed_) return;
+  const bool is_in_range = std::any_of(ack.ranges.begin(), ack.ranges.end(), [&](const SeqRange& range) {
+    return range.first <= *timed_ && *timed_ <= range.last;
+  });
+  if (ack.received_through < *timed_ && !is_in_range) return;
   rtt_.sample(now - timed_at_);
   timed_.reset();
 }
@@ -159,18 +165,21 @@ void Sender::mark_resend(std::uint64_t index) {
   if (slot(index).must_resend || slot(index).is_received) return;
   slot(index).must_resend = true;
   ++resend_count_;
-  timed_.reset();
+  if (timed_ == durable_through_ + (index + 1)) timed_.reset();
 }
 
-// PROTOCOL §5.3. A range received behind a gap names the gap. What was sent again less than a round trip ago may still be on its way.
+// PROTOCOL §5.3. A range received behind a gap names the gap. What was sent less than a round trip ago may still be on
+// its way; until one was measured that is taken to be as long as the first timeout, or every ACK would send the gap
+// again.
 void Sender::mark_gaps(Instant now, const std::vector<SeqRange>& ranges) {
+  const Duration round_trip = rtt_.smoothed() > Duration::zero() ? rtt_.smoothed() : kRtoInitial;
   std::uint64_t index = received_through_ > durable_through_ ? received_through_ - durable_through_ : 0;
   for (const SeqRange& range : ranges) {
     if (range.last <= durable_through_) continue;
     // An ACK that was overtaken names ranges that are durable in part.
     const std::uint64_t begin = range.first > durable_through_ ? range.first - durable_through_ - 1 : 0;
     for (; index < begin; ++index)
-      if (now - slot(index).sent_at > rtt_.smoothed()) mark_resend(index);
+      if (now - slot(index).sent_at > round_trip) mark_resend(index);
     for (; index <= range.last - durable_through_ - 1; ++index) {
       slot(index).is_received = true;
       if (slot(index).must_resend) {

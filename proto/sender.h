@@ -1,7 +1,9 @@
 // The client's half of the data (PROTOCOL §4, §5): numbers frames, keeps them until they are durable at the other side,
-// lets out what the window and the limits allow, and sends again what is missing. Knows nothing of what a message is or of how a connection came to be.
+// lets out what the window and the limits allow, and sends again what is missing. Knows nothing of what a message is or
+// of how a connection came to be.
 //
-// Frames are kept encoded, one behind the other in one buffer: letting them out is one copy, forgetting them moves a mark.
+// Frames are kept encoded, one behind the other in one buffer: letting them out is one copy, forgetting them moves a
+// mark.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +22,7 @@ namespace cproto {
 
 struct SenderOptions {
   Transport transport = Transport::stream;
-  std::uint64_t unsent_bytes_max = 256 * 1024;    // encoded and waiting for their turn
+  std::uint64_t unsent_bytes_max = 256 * 1024;   // encoded and waiting for their turn
   std::uint64_t retained_bytes_max = 16u << 20;  // encoded and not yet durable
 };
 
@@ -28,7 +30,8 @@ class Sender {
  public:
   explicit Sender(const SenderOptions& options) : options_(options) {}
 
-  // Whether push() may be called. False while enough waits already, so that the source is read no faster than the server takes.
+  // Whether push() may be called. False while enough waits already, so that the source is read no faster than the
+  // server takes.
   bool has_room() const;
   // Encodes one frame under the next number and returns that number. `ends_message`: DATA, or a HEADER that abandons.
   // Pre: has_room(), is_numbered(type).
@@ -46,8 +49,8 @@ class Sender {
   void take_new(Instant now, Bytes& out, std::size_t bytes_max);
 
   struct AckOutcome {
-    bool is_news = false;   // anything moved
-    bool is_valid = true;   // false: it acknowledges what was never sent
+    bool is_news = false;  // anything moved
+    bool is_valid = true;  // false: it acknowledges what was never sent
   };
   AckOutcome on_ack(Instant now, const Ack& ack);
   // PROTOCOL §2.5. The receiver expects `next` and saw a damaged frame: everything sent from there goes out again.
@@ -55,8 +58,8 @@ class Sender {
   // The retransmission timer expired. On a datagram transport what is not known to be received is sent again.
   void on_timeout();
 
-  // Cuts what is kept to a new, smaller packet size. Pre: detached, and the other side has nothing of what is not durable
-  // (a new session: PROTOCOL §3.6).
+  // Cuts what is kept to a new, smaller packet size. Pre: detached, and the other side has nothing of what is not
+  // durable (a new session: PROTOCOL §3.6).
   void recut(std::uint32_t max_packet_size);
 
   Seq durable_through() const { return durable_through_; }
@@ -75,8 +78,8 @@ class Sender {
   Duration smoothed_rtt() const { return rtt_.smoothed(); }
 
  private:
-  // One kept frame. `end` is the count of bytes ever encoded in this session up to and including it, so it gives both the
-  // place in the buffer and, less the headers, the total of payload bytes.
+  // One kept frame. `end` is the count of bytes ever encoded in this session up to and including it, so it gives both
+  // the place in the buffer and, less the headers, the total of payload bytes.
   struct Slot {
     std::uint64_t end = 0;
     Instant sent_at{};
@@ -97,7 +100,7 @@ class Sender {
   void mark_resend(std::uint64_t index);
   void mark_gaps(Instant now, const std::vector<SeqRange>& ranges);
   void forget_through(Seq durable_through);
-  void take_sample(Instant now, Seq received_through);
+  void take_sample(Instant now, const Ack& ack);
 
   SenderOptions options_;
   RttEstimator rtt_;
@@ -107,7 +110,7 @@ class Sender {
   std::size_t slots_head_ = 0;
   Seq durable_through_;
   Seq received_through_;
-  std::uint64_t base_end_ = 0;      // bytes encoded up to durable_through_
+  std::uint64_t base_end_ = 0;  // bytes encoded up to durable_through_
   std::uint64_t durable_messages_ = 0;
   std::uint64_t sent_count_ = 0;    // of the kept frames, from the first, on this connection
   Seq highest_sent_;                // on any connection

@@ -1,5 +1,5 @@
-// Numbers of frames (PROTOCOL §4.1, §4.2). Seq is the 64-bit number everything compares and stores; WireSeq is its low 16 bits
-// as a header carries them, and exists only at the codec's edge.
+// Numbers of frames (PROTOCOL §4.1, §4.2). Seq is the 64-bit number everything compares and stores; WireSeq is its low
+// 16 bits as a header carries them, and exists only at the codec's edge.
 #pragma once
 
 #include <compare>

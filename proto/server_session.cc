@@ -219,7 +219,8 @@ void ServerSession::on_numbered(Instant, const Frame& frame) {
   if (verdict == Receiver::Verdict::accepted || verdict == Receiver::Verdict::skipped) take_kept();
 }
 
-// PROTOCOL §7.2. Behind a DISCONNECT there is nothing new: all up to its last number was waited for, and no more will be.
+// PROTOCOL §7.2. Behind a DISCONNECT there is nothing new: all up to its last number was waited for, and no more will
+// be.
 Receiver::Verdict ServerSession::take_frame(const Frame& frame) {
   if (disconnect_ && receiver_->expected() > close_at_ && frame.seq == to_wire(receiver_->expected())) {
     fail(unexpected(frame.type));
@@ -234,7 +235,8 @@ Receiver::Verdict ServerSession::take_frame(const Frame& frame) {
 // What was kept out of order follows the frame that closed its gap.
 void ServerSession::take_kept() {
   if (options_.transport == Transport::stream) return;
-  for (Bytes bytes = receiver_->take_kept(); !bytes.empty() && state_ != State::closed; bytes = receiver_->take_kept()) {
+  for (Bytes bytes = receiver_->take_kept(); !bytes.empty() && state_ != State::closed;
+       bytes = receiver_->take_kept()) {
     const Bytes& kept = kept_frames_.emplace_back(std::move(bytes));
     const FrameHeader header = decode_header(kept.data());
     const Frame frame{header.type, header.seq, ByteView(kept).subspan(kHeaderSize), kept};
@@ -406,7 +408,8 @@ void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
 }
 
 Instant ServerSession::next_deadline() const {
-  return state_ == State::closed ? kNever : std::min(timers_.next(), takes_frames() && !is_mute() ? link_.deadline() : kNever);
+  return state_ == State::closed ? kNever
+                                 : std::min(timers_.next(), takes_frames() && !is_mute() ? link_.deadline() : kNever);
 }
 
 void ServerSession::check_invariants() const {

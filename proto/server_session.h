@@ -1,15 +1,18 @@
-// The server's end of one connection (PROTOCOL §3 to §7): bytes and time in; bytes, events and the next deadline out. What
-// must outlive the connection (position, durability, refusals) is told in events and belongs to the host.
+// The server's end of one connection (PROTOCOL §3 to §7): bytes and time in; bytes, events and the next deadline out.
+// What must outlive the connection (position, durability, refusals) is told in events and belongs to the host.
 //
 //              SYN              accept()               confirmation            DISCONNECT             all durable,
 //                                                                              and its last number    settle_close()
-//   awaiting_syn ---> deciding -----------> syn_received ----------> established --------> closing --------------> confirming
-//        |                |                     |                        |                   |                        | confirmation,
-//        +----------------+---------------------+-- error, deadline -----+-------------------+------> closed <--------+ end, deadline
+//   awaiting_syn ---> deciding -----------> syn_received ----------> established --------> closing -------------->
+//   confirming
+//        |                |                     |                        |                   |                        |
+//        confirmation,
+//        +----------------+---------------------+-- error, deadline -----+-------------------+------> closed <--------+
+//        end, deadline
 //
 // Happy path: Hello -> accept, Opened, Received… -> commit…, Closing -> settle_close, Confirmed.
-// Failure modes: Ended{error} with what was told to the peer or by it; refuse() in deciding; fence() when a newer connection
-// takes the session over.
+// Failure modes: Ended{error} with what was told to the peer or by it; refuse() in deciding; fence() when a newer
+// connection takes the session over.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +57,8 @@ struct Received {
   ByteView frames;
   Position after;  // where the session stands behind this run
 };
-// A frame of a message that is refused: its number counts, its bytes are gone. `refusal` is set on the one that decides it.
+// A frame of a message that is refused: its number counts, its bytes are gone. `refusal` is set on the one that decides
+// it.
 struct Skipped {
   Seq number;
   std::uint64_t payload_bytes = 0;
@@ -62,7 +66,8 @@ struct Skipped {
   Refusal refusal;
   Position after;
 };
-// The client has sent everything it will on this connection, and all of it was received: settle_close() once it is safe.
+// The client has sent everything it will on this connection, and all of it was received: settle_close() once it is
+// safe.
 struct Closing {
   Disconnect::End end = Disconnect::End::finish;
 };
@@ -77,9 +82,9 @@ struct Ended {
 };
 }  // namespace server_event
 
-using ServerEvent = std::variant<server_event::Hello, server_event::Opened, server_event::Received,
-                                 server_event::Skipped, server_event::Closing, server_event::Confirmed,
-                                 server_event::Ended>;
+using ServerEvent =
+    std::variant<server_event::Hello, server_event::Opened, server_event::Received, server_event::Skipped,
+                 server_event::Closing, server_event::Confirmed, server_event::Ended>;
 
 class ServerSession {
  public:
@@ -173,7 +178,7 @@ class ServerSession {
   Seq durable_through_;
   std::uint64_t durable_bytes_ = 0;
   Seq reported_through_;  // the received mark last told
-  Seq highest_seen_;  // of the numbers that came on this connection
+  Seq highest_seen_;      // of the numbers that came on this connection
   std::optional<Disconnect> disconnect_;
   Seq close_at_;  // durable through here, the close can be settled
   bool closing_was_told_ = false;

@@ -1,5 +1,5 @@
-// Parameters (PROTOCOL §3.1): u16 type, u16 length, value. The type's top bit says "critical": who does not know it must
-// refuse. All other unknown ones are passed over, and one reserved type is always sent so that this stays true.
+// Parameters (PROTOCOL §3.1): u16 type, u16 length, value. The type's top bit says "critical": who does not know it
+// must refuse. All other unknown ones are passed over, and one reserved type is always sent so that this stays true.
 #pragma once
 
 #include <cstdint>

@@ -71,7 +71,8 @@ std::string describe(const Frame& frame) {
     case FrameType::syn: return describe_syn(frame.payload);
     case FrameType::syn_ack: return describe_syn_ack(frame.payload);
   }
-  return "type " + std::to_string(static_cast<unsigned>(frame.type)) + ", " + std::to_string(frame.payload.size()) + " B";
+  return "type " + std::to_string(static_cast<unsigned>(frame.type)) + ", " + std::to_string(frame.payload.size()) +
+         " B";
 }
 
 }  // namespace cproto

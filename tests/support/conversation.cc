@@ -51,7 +51,7 @@ struct Conversation::Wire {
   };
   Bytes stream;
   std::vector<Packet> packets;
-  bool is_ended = false;   // nothing more will be written
+  bool is_ended = false;  // nothing more will be written
   bool end_was_told = false;
 };
 
@@ -190,7 +190,7 @@ void Conversation::connect() {
 }
 
 void Conversation::connect_beside() {
-  client_detach();
+  client_detach(false);
   ServerOptions options;
   options.transport = options_.transport;
   options.keep_alive = options_.keep_alive;
@@ -201,9 +201,9 @@ void Conversation::connect_beside() {
   server_turn(*newest_);
 }
 
-void Conversation::client_detach() {
+void Conversation::client_detach(bool is_noticed) {
   if (client_link_ == nullptr) return;
-  client_link_->to_server.is_ended = true;
+  client_link_->to_server.is_ended = is_noticed;
   client_link_ = nullptr;
   client_deadline_ = kNever;
   client_.detach();
@@ -234,7 +234,8 @@ void Conversation::note(const char* arrow, ByteView bytes) {
 }
 
 void Conversation::carry(Wire& wire, Bytes bytes) {
-  auto& on_the_way = client_link_ != nullptr && &wire == &client_link_->to_server ? on_the_way_to_server : on_the_way_to_client;
+  auto& on_the_way =
+      client_link_ != nullptr && &wire == &client_link_->to_server ? on_the_way_to_server : on_the_way_to_client;
   if (on_the_way) on_the_way(bytes);
   if (options_.transport == Transport::stream) return append(wire.stream, bytes);
   const Faults& faults = options_.faults;
@@ -247,7 +248,8 @@ void Conversation::carry(Wire& wire, Bytes bytes) {
       const auto spread = static_cast<std::uint64_t>((faults.delay_max - faults.delay_min).count());
       const Instant at = now + faults.delay_min + Duration(static_cast<std::int64_t>(random_.below(spread + 1)));
       Bytes copy = packet;
-      if (random_.chance(faults.damaged)) copy[random_.below(copy.size())] ^= static_cast<std::uint8_t>(1u << random_.below(8));
+      if (random_.chance(faults.damaged))
+        copy[random_.below(copy.size())] ^= static_cast<std::uint8_t>(1u << random_.below(8));
       wire.packets.push_back({at, order_++, std::move(copy)});
     }
   }
@@ -294,14 +296,19 @@ bool Conversation::deliver_one() {
         return true;
       }
     }
-    if (&connection != client_link_) continue;
+    if (connection.server_is_gone) connection.to_server.packets.clear();
+    if (&connection != client_link_) {
+      connection.to_client.packets.clear();  // nobody is there
+      continue;
+    }
     const Bytes bytes = take_arrived(connection.to_client, now, options_.read_size);
     if (!bytes.empty()) {
       client_.receive(now, bytes);
       client_turn();
       return true;
     }
-    if (connection.to_client.is_ended && connection.to_client.packets.empty() && options_.transport == Transport::stream) {
+    if (connection.to_client.is_ended && connection.to_client.packets.empty() &&
+        options_.transport == Transport::stream) {
       client_detach();  // the end of the stream
       return true;
     }
@@ -315,7 +322,8 @@ void Conversation::exchange() {
   client_turn();
   for (;;) {
     if (deliver_one()) continue;
-    const bool is_dirty = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) { return !s.second.pending.empty(); });
+    const bool is_dirty =
+        std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) { return !s.second.pending.empty(); });
     if (!options_.commits || !is_dirty) break;
     commit();
   }
@@ -371,7 +379,8 @@ Conversation::StoredSession* Conversation::known_session(const Syn& syn) {
 std::optional<std::pair<ErrorCode, std::uint64_t>> Conversation::lost_session(const Syn::Resume& resume,
                                                                               const StoredSession* session) {
   if (resume.store != store_)
-    return std::pair(resume.acknowledged == Seq{0} ? ErrorCode::unknown_session : ErrorCode::other_store, std::uint64_t{0});
+    return std::pair(resume.acknowledged == Seq{0} ? ErrorCode::unknown_session : ErrorCode::other_store,
+                     std::uint64_t{0});
   if (session == nullptr) return std::pair(ErrorCode::unknown_session, std::uint64_t{0});
   if (resume.acknowledged > session->through) return std::pair(ErrorCode::store_behind, session->through.value);
   return std::nullopt;
@@ -445,7 +454,8 @@ void Conversation::on_received(Connection& connection, const server_event::Recei
     const ByteView payload = rest.subspan(kHeaderSize, header.payload_size);
     CPROTO_ASSERT(header.seq == to_wire(number));
     CPROTO_ASSERT(header.checksum == frame_checksum(rest.data(), header.payload_size));
-    session.pending.push_back({header.type, number, {payload.begin(), payload.end()}, payload.size(), false, false, {}});
+    session.pending.push_back(
+        {header.type, number, {payload.begin(), payload.end()}, payload.size(), false, false, {}});
     rest = rest.subspan(kHeaderSize + header.payload_size);
   }
   CPROTO_ASSERT(rest.empty());
@@ -456,7 +466,8 @@ void Conversation::on_received(Connection& connection, const server_event::Recei
 void Conversation::on_skipped(Connection& connection, const server_event::Skipped& skipped) {
   StoredSession& session = sessions_.at(connection.session);
   CPROTO_ASSERT(skipped.number == session.received.through.next());
-  session.pending.push_back({FrameType::fragment, skipped.number, {}, skipped.payload_bytes, true, skipped.ends_message, skipped.refusal});
+  session.pending.push_back(
+      {FrameType::fragment, skipped.number, {}, skipped.payload_bytes, true, skipped.ends_message, skipped.refusal});
   session.received = skipped.after;
 }
 
@@ -484,13 +495,15 @@ void Conversation::apply(StoredSession& session, const Record& record) {
     header = std::get<MessageHeader>(decode_message_header(record.payload));
     kind = header->kind;
   }
-  const MessageStep step = cproto::advance(session.message, record.type, record.number, record.payload.size(), session.kind, kind);
+  const MessageStep step =
+      cproto::advance(session.message, record.type, record.number, record.payload.size(), session.kind, kind);
   CPROTO_ASSERT(step != MessageStep::breaks);
   if (header && step == MessageStep::goes_on) session.header = header;
   if (!header) session.text += as_text(record.payload);
   if (step == MessageStep::ends) {
     const MessageHeader described = session.header.value_or(MessageHeader{session.kind, {}});
-    delivered.push_back({described.kind, described.channel.empty() ? session.channel : described.channel, session.text});
+    delivered.push_back(
+        {described.kind, described.channel.empty() ? session.channel : described.channel, session.text});
   }
   if (step == MessageStep::goes_on) return;
   ++session.messages;

@@ -80,7 +80,8 @@ class Conversation {
   void exchange();
   // Lets time pass, with timers and everything that follows from them.
   void advance(Duration duration);
-  // Connects, and again whenever the connection ends, until the session is closed. False if it takes longer than `limit`.
+  // Connects, and again whenever the connection ends, until the session is closed. False if it takes longer than
+  // `limit`.
   bool run_to_close(Duration limit);
 
   // --- the server's side ---
@@ -103,11 +104,11 @@ class Conversation {
   std::function<void(Bytes&)> on_the_way_to_server;
   std::function<void(Bytes&)> on_the_way_to_client;
 
-  std::vector<Delivered> delivered;         // what became durable as whole messages, in order
-  std::vector<std::string> texts() const;   // their texts
-  std::vector<std::string> frames;          // "> DATA 1, 11 B", "< ACK durable 1, …"
-  std::vector<std::string> client_events;   // as to_text() has them
-  std::vector<std::string> server_events;   // of all connections
+  std::vector<Delivered> delivered;        // what became durable as whole messages, in order
+  std::vector<std::string> texts() const;  // their texts
+  std::vector<std::string> frames;         // "> DATA 1, 11 B", "< ACK durable 1, …"
+  std::vector<std::string> client_events;  // as to_text() has them
+  std::vector<std::string> server_events;  // of all connections
   std::uint64_t in_flight_max = 0;
   Instant now{};
 
@@ -127,7 +128,8 @@ class Conversation {
   void refuse(Connection& connection, ErrorCode code, std::uint64_t number = 0);
   StoredSession& begin_session(const Syn& syn);
   StoredSession* known_session(const Syn& syn);
-  std::optional<std::pair<ErrorCode, std::uint64_t>> lost_session(const Syn::Resume& resume, const StoredSession* session);
+  std::optional<std::pair<ErrorCode, std::uint64_t>> lost_session(const Syn::Resume& resume,
+                                                                  const StoredSession* session);
   void on_received(Connection& connection, const server_event::Received& run);
   void on_skipped(Connection& connection, const server_event::Skipped& skipped);
   void apply(StoredSession& session, const Record& record);
@@ -136,7 +138,7 @@ class Conversation {
   void carry(Wire& wire, Bytes bytes);
   bool deliver_one();
   Instant next_time() const;
-  void client_detach();
+  void client_detach(bool is_noticed = true);
   void drop_closed();
 
   ConversationOptions options_;

@@ -51,7 +51,8 @@ std::string to_text(const ServerEvent& event) {
                  },
                  [](const Skipped& skipped) {
                    const bool decides = skipped.refusal.code != ErrorCode::none;
-                   return "Skipped " + text_of(skipped.number) + (decides ? " " + error_name(skipped.refusal.code) : "");
+                   return "Skipped " + text_of(skipped.number) +
+                          (decides ? " " + error_name(skipped.refusal.code) : "");
                  },
                  [](const Closing& closing) { return std::string("Closing ") + text_of(closing.end); },
                  [](const Confirmed& confirmed) { return std::string("Confirmed ") + text_of(confirmed.end); },

@@ -1,4 +1,5 @@
-// One session under test: it hears bytes that a test made, and what it then tells its host and writes is text to compare.
+// One session under test: it hears bytes that a test made, and what it then tells its host and writes is text to
+// compare.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ namespace cproto::test {
 
 // "Hello", "Received 1-3", "Skipped 4 message_too_large", "Ended bad_parameter", "Ended by peer", …
 std::string to_text(const ServerEvent& event);
-// "Established", "Acked 3", "Refused 4 message_too_large", "Failed peer_silent", "Failed by peer shutting_down", "Closed", …
+// "Established", "Acked 3", "Refused 4 message_too_large", "Failed peer_silent", "Failed by peer shutting_down",
+// "Closed", …
 std::string to_text(const ClientEvent& event);
 
 const char* state_name(ServerSession::State state);

@@ -1,6 +1,6 @@
-// A disk in memory that does what real ones do at the worst moment. Directories, inodes and hard links; a page cache, and
-// below it what would survive a power cut. A process that is killed leaves the page cache; a power cut takes it, and of what
-// was not synced it loses, keeps or tears each file as the seed says.
+// A disk in memory that does what real ones do at the worst moment. Directories, inodes and hard links; a page cache,
+// and below it what would survive a power cut. A process that is killed leaves the page cache; a power cut takes it,
+// and of what was not synced it loses, keeps or tears each file as the seed says.
 //
 // What it promises is as little as POSIX does: bytes are durable once their file was synced, names once their directory
 // was. Names of one directory become durable in the order they were made.
@@ -60,8 +60,8 @@ class MemoryDisk final : public Disk {
   std::unique_ptr<MemoryDisk> durable_copy() const;
 
   // --- faults ---
-  // Asked before each operation, with the path it is about; an errno makes it fail. A failing write or append may get some
-  // of its bytes to the file; a failing sync leaves what was not synced marked clean, as Linux does.
+  // Asked before each operation, with the path it is about; an errno makes it fail. A failing write or append may get
+  // some of its bytes to the file; a failing sync leaves what was not synced marked clean, as Linux does.
   std::function<int(const FileOp&, const std::string& path)> fault;
 
   // --- as another program would ---

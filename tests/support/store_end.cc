@@ -121,7 +121,8 @@ std::string SessionEnd::connect() {
   sent_ = entry->appended.through;
   syn.resume = Syn::Resume{terms.session, terms.store, acknowledged, terms.durable_bytes, terms.durable_messages};
   receiver_ = std::make_unique<Receiver>(
-      ReceiverOptions{.max_packet_size = kPacketSizeMax, .message_size_max = message_size_max, .default_kind = syn.kind},
+      ReceiverOptions{
+          .max_packet_size = kPacketSizeMax, .message_size_max = message_size_max, .default_kind = syn.kind},
       entry->appended);
   return {};
 }
@@ -148,8 +149,8 @@ void SessionEnd::receive(ByteView frames) {
     const Frame frame{header.type, header.seq, whole.subspan(kHeaderSize), whole};
     const Receiver::Outcome outcome = receiver_->on_frame(frame);
     if (outcome.verdict == Receiver::Verdict::accepted)
-      host.store->append(*entry, server_event::Received{outcome.number, 1, frame.payload.size(), whole,
-                                                        receiver_->position()});
+      host.store->append(*entry,
+                         server_event::Received{outcome.number, 1, frame.payload.size(), whole, receiver_->position()});
     if (outcome.verdict == Receiver::Verdict::skipped)
       host.store->append(*entry, server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message,
                                                        outcome.refusal, receiver_->position()});

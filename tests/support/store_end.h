@@ -1,5 +1,5 @@
-// A real store on a disk in memory, and sessions that hand it frames as a connection would. Time passes only when a test
-// says so.
+// A real store on a disk in memory, and sessions that hand it frames as a connection would. Time passes only when a
+// test says so.
 #pragma once
 
 #include <memory>

@@ -197,7 +197,8 @@ TEST_CASE("client: a refusal is told once, and the next SYN shows that it was he
   ClientEnd client;
   client.reach_established();
   sends_some(client, 3);
-  CHECK(client.hears(join({error(ErrorCode::message_too_large, 2), ack_of(3, 3)})) == "Refused 2 message_too_large; Acked 3");
+  CHECK(client.hears(join({error(ErrorCode::message_too_large, 2), ack_of(3, 3)})) ==
+        "Refused 2 message_too_large; Acked 3");
   CHECK(client.hears(error(ErrorCode::message_too_large, 2)).empty());
   CHECK(reconnects(client).refusals_heard == Seq{2});
   SynAck terms = resumed_at(3);

@@ -40,10 +40,12 @@ void send_messages(Conversation& talk, int from, int through) {
 }
 
 bool contains(const Strings& all, std::string_view what) {
-  return std::any_of(all.begin(), all.end(), [&](const std::string& one) { return one.find(what) != std::string::npos; });
+  return std::any_of(all.begin(), all.end(),
+                     [&](const std::string& one) { return one.find(what) != std::string::npos; });
 }
 std::ptrdiff_t count(const Strings& all, std::string_view what) {
-  return std::count_if(all.begin(), all.end(), [&](const std::string& one) { return one.find(what) != std::string::npos; });
+  return std::count_if(all.begin(), all.end(),
+                       [&](const std::string& one) { return one.find(what) != std::string::npos; });
 }
 
 // Turns a bit of the n-th frame of this type that a client writes, counted from 1; the frame must travel alone.
@@ -187,7 +189,8 @@ TEST_CASE("conversation: what a HEADER says belongs to one message") {
   talk.client().send(as_bytes("one"), true);
   talk.client().send(as_bytes("two"), true);
   talk.exchange();
-  CHECK(talk.delivered == std::vector<Delivered>{{MessageKind::binary, "metrics", "one"}, {MessageKind::text, "messages", "two"}});
+  CHECK(talk.delivered ==
+        std::vector<Delivered>{{MessageKind::binary, "metrics", "one"}, {MessageKind::text, "messages", "two"}});
 }
 
 TEST_CASE("conversation: an abandoned message is never delivered") {
@@ -329,7 +332,8 @@ TEST_CASE("conversation: a batch that is durable while no connection is there is
   CHECK(count(talk.frames, "> DATA") == 10);
 }
 
-TEST_CASE("conversation: a batch that is durable during the next handshake is told behind it, before all is sent again") {
+TEST_CASE(
+    "conversation: a batch that is durable during the next handshake is told behind it, before all is sent again") {
   Conversation talk(slow_disk());
   talk.connect();
   send_messages(talk, 1, 10);

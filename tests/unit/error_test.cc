@@ -76,9 +76,9 @@ TEST_CASE("error: PROTOCOL.md has the same registry") {
   std::set<std::string> lines;
   for (std::string line; std::getline(file, line);) lines.insert(line);
   for (const ErrorEntry& entry : kErrors) {
-    const std::string begin = "| " + std::to_string(static_cast<unsigned>(entry.code)) + " | " + std::string(entry.name) +
-                              " | " + classes[static_cast<std::size_t>(entry.error_class)] + " | " +
-                              std::string(entry.sentence) + " |";
+    const std::string begin = "| " + std::to_string(static_cast<unsigned>(entry.code)) + " | " +
+                              std::string(entry.name) + " | " + classes[static_cast<std::size_t>(entry.error_class)] +
+                              " | " + std::string(entry.sentence) + " |";
     INFO(begin);
     const auto at = lines.lower_bound(begin);
     REQUIRE(at != lines.end());

@@ -61,7 +61,8 @@ TEST_CASE("frame: DATA, FRAGMENT and HEADER are numbered, the others are not") {
 }
 
 TEST_CASE("frame: the nine types have names and no other has") {
-  const char* const names[] = {"DATA", "ACK", "ERROR", "KEEP-ALIVE", "DISCONNECT", "SYN", "SYN-ACK", "FRAGMENT", "HEADER"};
+  const char* const names[] = {"DATA", "ACK",     "ERROR",    "KEEP-ALIVE", "DISCONNECT",
+                               "SYN",  "SYN-ACK", "FRAGMENT", "HEADER"};
   for (unsigned type = 0; type < 256; ++type) {
     const char* name = frame_type_name(static_cast<FrameType>(type));
     if (type >= 1 && type <= 9) {

@@ -218,8 +218,8 @@ TEST_CASE("handshake: names outside the alphabet are refused") {
 }
 
 TEST_CASE("handshake: a parameter of the wrong length or value is refused by its type") {
-  for (const auto& [type, value] : {std::pair{kTlvKind, "ab"}, {kTlvKind, "\x04"}, {kTlvResume, "short"},
-                                    {kTlvRefusalsHeard, "1234567"}}) {
+  for (const auto& [type, value] :
+       {std::pair{kTlvKind, "ab"}, {kTlvKind, "\x04"}, {kTlvResume, "short"}, {kTlvRefusalsHeard, "1234567"}}) {
     const Error error = error_of_syn(with_tlv(encoded(a_syn()), type, value));
     REQUIRE(error.code == ErrorCode::bad_parameter);
     REQUIRE(error.number == type);

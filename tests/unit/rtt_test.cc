@@ -21,8 +21,8 @@ TEST_CASE("rtt: later ones count an eighth and a quarter") {
   RttEstimator rtt;
   rtt.sample(2s);
   rtt.sample(4s);
-  CHECK(rtt.smoothed() == 2'250ms);             // 7/8 of 2 s and 1/8 of 4 s
-  CHECK(rtt.rto() == 2'250ms + 4 * 1'250ms);    // 3/4 of 1 s and 1/4 of 2 s
+  CHECK(rtt.smoothed() == 2'250ms);           // 7/8 of 2 s and 1/8 of 4 s
+  CHECK(rtt.rto() == 2'250ms + 4 * 1'250ms);  // 3/4 of 1 s and 1/4 of 2 s
 }
 
 TEST_CASE("rtt: the timeout stays between a second and a minute") {

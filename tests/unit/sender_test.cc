@@ -177,7 +177,9 @@ TEST_CASE("sender: an ACK of what was never sent is not believed") {
   take(sender);
   CHECK_FALSE(sender.on_ack({}, an_ack(5, 6)).is_valid);
   CHECK_FALSE(sender.on_ack({}, an_ack(1, 2, {{{4}, {6}}})).is_valid);
-  CHECK_FALSE(sender.on_ack({}, an_ack(std::numeric_limits<std::uint64_t>::max(), std::numeric_limits<std::uint64_t>::max())).is_valid);
+  CHECK_FALSE(
+      sender.on_ack({}, an_ack(std::numeric_limits<std::uint64_t>::max(), std::numeric_limits<std::uint64_t>::max()))
+          .is_valid);
   CHECK(sender.durable_through() == Seq{0});
 }
 
@@ -341,6 +343,18 @@ TEST_CASE("sender: on datagrams a range received behind a gap sends the gap agai
   CHECK(take_again(sender, at(260ms)) == "4 6");
 }
 
+TEST_CASE("sender: before a round trip was measured a gap is sent again after a second, not at every ACK") {
+  Sender sender = attached(Transport::datagram);
+  push(sender, 5);
+  take(sender, at(0ms));
+  sender.on_ack(at(10ms), an_ack(0, 0, {{{3}, {3}}}));
+  CHECK(take_again(sender, at(10ms)).empty());
+  sender.on_ack(at(1'001ms), an_ack(0, 0, {{{3}, {4}}}));
+  CHECK(take_again(sender, at(1'001ms)) == "1 2");
+  sender.on_ack(at(1'011ms), an_ack(0, 0, {{{3}, {5}}}));
+  CHECK(take_again(sender, at(1'011ms)).empty());
+}
+
 TEST_CASE("sender: ranges of an ACK that was overtaken are harmless") {
   Sender sender = attached(Transport::datagram);
   push(sender, 12);
@@ -365,6 +379,14 @@ TEST_CASE("sender: round trips are measured on what was received, and not on wha
   take(sender, at(300ms));
   sender.on_ack(at(900ms), an_ack(4, 4));
   CHECK(sender.smoothed_rtt() == 100ms);
+}
+
+TEST_CASE("sender: a range gives a round trip too, though something before it is missing") {
+  Sender sender = attached(Transport::datagram);
+  push(sender, 5);
+  take(sender, at(0ms));
+  sender.on_ack(at(80ms), an_ack(0, 0, {{{5}, {5}}}));
+  CHECK(sender.smoothed_rtt() == 80ms);
 }
 
 TEST_CASE("sender: what was measured ends with the connection") {

@@ -1,4 +1,5 @@
-// Every state of both ends meets every type of frame, on both kinds of transport: PROTOCOL §7.3. A pair without a row fails.
+// Every state of both ends meets every type of frame, on both kinds of transport: PROTOCOL §7.3. A pair without a row
+// fails.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -48,8 +49,8 @@ ServerRow unexpected(S state, F frame) { return same(state, frame, kUnexpected);
 ServerRow unexpected_or_ignored(S state, F frame) { return {state, frame, kUnexpected, {state}}; }
 ServerRow ends(S state) { return same(state, F::error, {S::closed, "Ended by peer peer_silent"}); }
 
-// Number 1 was received and is not durable; the frames bring number 2 and DISCONNECT says last 3. In closing 3 are waited
-// for; in confirming 1 was the last.
+// Number 1 was received and is not durable; the frames bring number 2 and DISCONNECT says last 3. In closing 3 are
+// waited for; in confirming 1 was the last.
 const std::vector<ServerRow>& server_rows() {
   static const std::vector<ServerRow> rows{
       same(S::awaiting_syn, F::syn, {S::deciding, "Hello"}),
@@ -185,7 +186,8 @@ void check_server(const ServerRow& row, Transport transport) {
   reach(server, row.state);
   REQUIRE(server.session.state() == row.state);
   const Bytes frame = client_says(row.frame);
-  INFO(state_name(row.state), " hears ", description_of(frame), transport == Transport::stream ? " on a stream" : " on datagrams");
+  INFO(state_name(row.state), " hears ", description_of(frame),
+       transport == Transport::stream ? " on a stream" : " on datagrams");
   CHECK(server.hears(frame) == expected.events);
   CHECK(std::string(state_name(server.session.state())) == state_name(expected.state));
   CHECK(server.said() == expected.said);
@@ -294,7 +296,12 @@ void reach(ClientEnd& client, C state) {
       return;
     case C::closed: {
       reach(client, C::closing);
-      Ack final_ack{.durable_through = {1}, .received_through = {1}, .limit_number = {2}, .limit_bytes = 9, .is_final = true, .ranges = {}};
+      Ack final_ack{.durable_through = {1},
+                    .received_through = {1},
+                    .limit_number = {2},
+                    .limit_bytes = 9,
+                    .is_final = true,
+                    .ranges = {}};
       client.hears(ack(final_ack));
       return;
     }
@@ -307,7 +314,8 @@ void check_client(const ClientRow& row, Transport transport) {
   reach(client, row.state);
   REQUIRE(client.session.state() == row.state);
   const Bytes frame = server_says(row.frame);
-  INFO(state_name(row.state), " hears ", description_of(frame), transport == Transport::stream ? " on a stream" : " on datagrams");
+  INFO(state_name(row.state), " hears ", description_of(frame),
+       transport == Transport::stream ? " on a stream" : " on datagrams");
   const std::string events = client.hears(frame);
   CHECK(events == expected.events);
   CHECK(std::string(state_name(client.session.state())) == state_name(expected.state));

@@ -9,7 +9,9 @@ TEST_CASE("tlv: parameters are read as they were written") {
   ByteWriter writer(bytes);
   put_tlv(writer, kTlvChannel, as_bytes("web"));
   put_tlv_number(writer, kTlvMessageSizeMax, std::uint64_t{0x0102030405060708});
-  CHECK(to_hex(bytes) == "80020003776562" "010200080102030405060708");
+  CHECK(to_hex(bytes) ==
+        "80020003776562"
+        "010200080102030405060708");
   ByteReader reader(bytes);
   const Tlv channel = take_tlv(reader);
   CHECK(channel.type == kTlvChannel);

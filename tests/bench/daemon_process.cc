@@ -1,0 +1,140 @@
+#include "tests/bench/daemon_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <climits>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "tests/bench/clock.h"
+
+namespace cproto::bench {
+
+namespace {
+
+constexpr Duration kPoll = 10ms;
+constexpr Duration kStartTimeout = 30s;
+constexpr Duration kStopTimeout = 40s;  // more than it takes itself to drain
+constexpr Duration kQuiet = 1200ms;
+constexpr Duration kQuietTimeout = 60s;
+
+std::string own_folder() {
+  char path[PATH_MAX];
+  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
+  return size > 0 ? std::filesystem::path(std::string(path, static_cast<std::size_t>(size))).parent_path().string()
+                  : ".";
+}
+
+void write_config(const std::string& path, const std::string& directory, const DaemonProcess::Needs& needs) {
+  std::ofstream config(path);
+  config << "[listen]\nhost = \"127.0.0.1\"\nport = 0\n"
+         << "[store]\ndirectory = \"" << directory << "/store\"\n"
+         << "[limits]\nconnections = 0\nconnections_per_address = 0\nhandshakes_pending = 0\n"
+         << "message_size = 0\n";
+  if (needs.max_packet_size > 64 * 1024) config << "[session]\nmax_packet_size = " << needs.max_packet_size << "\n";
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The child of fork(): only what may be called there.
+[[noreturn]] void run_daemon(const char* program, const char* config, const char* log) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const int output = ::open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::dup2(output, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  ::execl(program, program, "--config", config, static_cast<char*>(nullptr));
+  ::_exit(127);
+}
+
+// "… listening on 127.0.0.1:40123; other hosts …"
+std::string listening_address(const std::string& log) {
+  static constexpr std::string_view kWords = "listening on ";
+  const std::size_t at = log.find(kWords);
+  if (at == std::string::npos) return {};
+  const std::size_t begin = at + kWords.size();
+  const std::size_t end = log.find_first_of(";, \n", begin);
+  return end == std::string::npos ? std::string() : log.substr(begin, end - begin);
+}
+
+}  // namespace
+
+std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory, const Needs& needs,
+                                                    std::string& trouble) {
+  const std::string program = own_folder() + "/cprotod";
+  const std::string config = directory + "/cproto.toml";
+  const std::string log = directory + "/cprotod.log";
+  if (::access(program.c_str(), X_OK) != 0) {
+    trouble = "there is no " + program + " to start; build it, or give --server";
+    return nullptr;
+  }
+  write_config(config, directory, needs);
+  const pid_t pid = ::fork();
+  if (pid == 0) run_daemon(program.c_str(), config.c_str(), log.c_str());
+  if (pid < 0) {
+    trouble = "fork failed";
+    return nullptr;
+  }
+  std::unique_ptr<DaemonProcess> daemon(new DaemonProcess(pid));
+  for (const Instant begin = now(); now() - begin < kStartTimeout && !daemon->has_ended();) {
+    daemon->address_ = listening_address(read_file(log));
+    if (!daemon->address_.empty()) return daemon;
+    std::this_thread::sleep_for(kPoll);
+  }
+  trouble = program + " does not listen. It said:\n" + read_file(log);
+  return nullptr;
+}
+
+bool DaemonProcess::has_ended() {
+  if (!is_reaped_) is_reaped_ = ::waitpid(pid_, nullptr, WNOHANG) == pid_;
+  return is_reaped_;
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (has_ended()) return;
+  ::kill(pid_, SIGTERM);
+  for (const Instant begin = now(); now() - begin < kStopTimeout && !has_ended();) std::this_thread::sleep_for(kPoll);
+  if (has_ended()) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+// Whether a thread of it runs, or waits for the disk.
+bool DaemonProcess::is_working() const {
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task", error)) {
+    const std::string stat = read_file(task.path().string() + "/stat");
+    const std::size_t name_end = stat.rfind(") ");
+    if (name_end == std::string::npos || name_end + 2 >= stat.size()) continue;
+    const char state = stat[name_end + 2];
+    if (state == 'R' || state == 'D') return true;
+  }
+  return false;
+}
+
+void DaemonProcess::wait_until_quiet() const {
+  const Instant begin = now();
+  Instant quiet_since = begin;
+  double cpu = cpu_seconds(pid_);
+  while (now() - quiet_since < kQuiet && now() - begin < kQuietTimeout) {
+    std::this_thread::sleep_for(kPoll);
+    const double cpu_now = cpu_seconds(pid_);
+    if (cpu_now > cpu || is_working()) quiet_since = now();
+    cpu = cpu_now;
+  }
+}
+
+}  // namespace cproto::bench

@@ -1,0 +1,46 @@
+// A cprotod of our own: started from beside this program, on a free port of the loopback interface, with its defaults
+// and a store in the directory given; stopped by its pid.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "proto/time.h"
+
+namespace cproto::bench {
+
+class DaemonProcess {
+ public:
+  // What the daemon has to allow beyond its defaults.
+  struct Needs {
+    std::uint32_t max_packet_size = 0;
+  };
+  // Waits until it listens. nullptr if it does not; `trouble` then says why, with the daemon's own words.
+  static std::unique_ptr<DaemonProcess> start(const std::string& directory, const Needs& needs, std::string& trouble);
+  // Stops it, and waits until it has ended.
+  ~DaemonProcess();
+  DaemonProcess(const DaemonProcess&) = delete;
+  DaemonProcess& operator=(const DaemonProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  const std::string& address() const { return address_; }  // "127.0.0.1:40123"
+
+  // Waits until it has done nothing for longer than the second of idleness behind which it seals its journal:
+  // everything is delivered, and the segments for the next run are made. Gives up after a minute.
+  void wait_until_quiet() const;
+
+ private:
+  explicit DaemonProcess(pid_t pid) : pid_(pid) {}
+  bool has_ended();
+  bool is_working() const;
+
+  pid_t pid_;
+  bool is_reaped_ = false;
+  std::string address_;
+};
+
+}  // namespace cproto::bench

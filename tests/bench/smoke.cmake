@@ -1,0 +1,21 @@
+# Runs cproto-bench with small counts, for people and for programs, and reads what it says.
+set(ENV{TMPDIR} ${DIRECTORY})
+set(small --size 100 --runs 1 --connections 2)
+execute_process(COMMAND ${BENCH} --work all --count 200 ${small} --json
+                OUTPUT_VARIABLE json ERROR_VARIABLE trouble RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "cproto-bench --json ended with ${status}: ${trouble}")
+endif()
+foreach(metric 0.metrics.messages_per_second 1.metrics.cproto_p50_us 1.metrics.pingpong_p50_us 1.metrics.sync_p50_us)
+  string(REPLACE "." ";" path ${metric})
+  string(JSON median GET "${json}" works ${path} median)
+  if(NOT median GREATER 0)
+    message(FATAL_ERROR "${metric} is ${median}")
+  endif()
+endforeach()
+
+execute_process(COMMAND ${BENCH} --work throughput --count 50 --size 1000 --packet 300 --window 7 --runs 1
+                OUTPUT_VARIABLE text ERROR_VARIABLE trouble RESULT_VARIABLE status)
+if(NOT status EQUAL 0 OR NOT text MATCHES "messages/s")
+  message(FATAL_ERROR "cproto-bench ended with ${status}: ${text}${trouble}")
+endif()

@@ -1,0 +1,316 @@
+"""Runs the real programs on 127.0.0.1, in a directory of their own, and ends what it started by its pid.
+
+  CPROTO_BIN        where cprotod and cproto-send are (default: build/release/bin)
+  CPROTO_E2E_LONG   1: the counts and sizes of the long run
+  CPROTO_E2E_SEED   the seed of everything random; a failing test says the one it used
+"""
+import ctypes
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("CPROTO_BIN", ROOT / "build" / "release" / "bin"))
+LONG = os.environ.get("CPROTO_E2E_LONG") == "1"
+SEED = int(os.environ.get("CPROTO_E2E_SEED") or random.SystemRandom().randrange(1 << 32))
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_us():
+    """Nothing survives a test that is itself killed. It is the starting thread that counts: start only from the main one."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wait_for(condition, what, timeout=60, interval=0.01):
+    """Polls until `condition` is true, and returns what it returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError("not within %s s: %s" % (timeout, what() if callable(what) else what))
+        time.sleep(interval)
+
+
+def size_of(path):
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+class Daemon:
+    """A cprotod with a store in `directory`. Its port stays the same over restarts."""
+
+    def __init__(self, directory, config="", arguments=()):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.store = self.directory / "store"
+        self.log = self.directory / "cprotod.log"
+        self.config = self.directory / "cproto.toml"
+        self.config.write_text(config)
+        self.arguments = list(arguments)
+        self.port = 0
+        self.process = None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def server(self):
+        return "127.0.0.1:%d" % self.port
+
+    def command(self):
+        return [str(BIN / "cprotod"), "--config", str(self.config), "--directory", str(self.store), "--host", "127.0.0.1",
+                "--port", str(self.port)] + self.arguments
+
+    def start(self, timeout=60):
+        """Starts it and waits until it listens."""
+        deadline = time.monotonic() + timeout
+        while True:
+            begin = size_of(self.log)
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                preexec_fn=die_with_us)
+            if self.listens(begin, deadline):
+                return self
+            # Somebody's outgoing connection may have our port for a moment.
+            if self.process.returncode != 71 or time.monotonic() > deadline:
+                raise AssertionError("cprotod ended with %s:\n%s" % (self.process.returncode, self.log.read_text()))
+            time.sleep(0.1)
+
+    def listens(self, begin, deadline):
+        mark = b"listening on 127.0.0.1:"
+        while True:
+            has_ended = self.process.poll() is not None
+            said = self.log.read_bytes()[begin:]
+            if mark in said and said.endswith(b"\n"):
+                self.port = int(said.split(mark)[1].split(b",")[0].split(b";")[0].split(b"\n")[0])
+                return True
+            if has_ended:
+                return False
+            if time.monotonic() > deadline:
+                raise AssertionError("cprotod does not listen:\n" + said.decode(errors="replace"))
+            time.sleep(0.005)
+
+    def kill(self):
+        """SIGKILL: as a crash."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, timeout=60):
+        self.process.terminate()
+        return self.process.wait(timeout=timeout)
+
+    def inbox(self, client, channel="messages", ending="log"):
+        return self.store / "inbox" / client / ("%s.%s" % (channel, ending))
+
+    def log_lines(self, containing=""):
+        return [line for line in self.log.read_text(errors="replace").splitlines() if containing in line]
+
+
+class Sender:
+    """A cproto-send."""
+
+    def __init__(self, daemon_or_port, *arguments, client="client", stdin=subprocess.DEVNULL, env=None, directory=None):
+        port = getattr(daemon_or_port, "port", daemon_or_port)
+        where = ["-s", "127.0.0.1:%d" % port] if port is not None else []
+        who = ["-i", client] if client else []
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CPROTO_")}
+        environment.update(env or {})
+        self.files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
+        self.process = subprocess.Popen([str(BIN / "cproto-send"), *where, *who, *map(str, arguments)], stdin=stdin,
+                                        stdout=self.files[0], stderr=self.files[1], env=environment, cwd=directory,
+                                        preexec_fn=die_with_us)
+
+    @property
+    def stdin(self):
+        return self.process.stdin
+
+    def read(self, index):
+        # pread leaves the offset alone, which the program shares.
+        descriptor = self.files[index].fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
+    @property
+    def output(self):
+        return self.read(0)
+
+    @property
+    def errors(self):
+        return self.read(1)
+
+    def wait(self, timeout=120):
+        try:
+            return self.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("cproto-send does not end; it said:\n" + self.errors) from None
+
+    def stop(self):
+        if self.process.stdin:
+            try:
+                self.process.stdin.close()
+            except OSError:
+                pass
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for file in self.files:
+            file.close()
+
+
+class Feeder(threading.Thread):
+    """Writes `data` into a pipe, no further than it is allowed to."""
+
+    def __init__(self, pipe, data, allowed=None):
+        super().__init__(daemon=True)
+        self.pipe, self.data = pipe, data
+        self.allowed = len(data) if allowed is None else allowed
+        self.written = 0
+        self.changed = threading.Condition()
+        self.start()
+
+    def allow(self, size):
+        with self.changed:
+            self.allowed = size
+            self.changed.notify()
+
+    def run(self):
+        view = memoryview(self.data)
+        try:
+            while self.written < len(view):
+                with self.changed:
+                    self.changed.wait_for(lambda: self.allowed > self.written)
+                    end = min(self.allowed, self.written + (1 << 16))
+                self.written += os.write(self.pipe.fileno(), view[self.written:end])
+            self.pipe.close()
+        except (OSError, ValueError):
+            pass  # the reader ended; the test says what it thinks of that
+
+
+class Tail:
+    """tail -F of a log, from its first line on."""
+
+    def __init__(self, path, output):
+        self.output = pathlib.Path(output)
+        self.file = open(self.output, "wb")
+        self.process = subprocess.Popen(["tail", "-n", "+1", "-F", str(path)], stdout=self.file,
+                                        stderr=subprocess.DEVNULL, preexec_fn=die_with_us)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait()
+        self.file.close()
+
+
+class TestCase(unittest.TestCase):
+    """A directory of its own, and everything started in it is ended with it."""
+
+    maxDiff = 2000
+
+    def setUp(self):
+        self.random = random.Random("%d %s" % (SEED, self.id()))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cproto-e2e-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.daemons = []
+
+    def tearDown(self):
+        if self._outcome.success:
+            return
+        print("CPROTO_E2E_SEED=%d" % SEED, file=sys.stderr)
+        for daemon in self.daemons:
+            lines = daemon.log_lines() if daemon.log.exists() else []
+            print("\n".join(["-- the end of %s's log" % daemon.directory.name] + lines[-40:]), file=sys.stderr)
+
+    def daemon(self, config="", name="daemon", arguments=(), start=True):
+        daemon = Daemon(self.directory / name, config, arguments)
+        self.daemons.append(daemon)
+        self.addCleanup(self.end_daemon, daemon)
+        return daemon.start() if start else daemon
+
+    @staticmethod
+    def end_daemon(daemon):
+        if daemon.process and daemon.process.poll() is None:
+            os.kill(daemon.process.pid, signal.SIGCONT)
+            daemon.kill()
+
+    def sender(self, *arguments, **options):
+        sender = Sender(*arguments, **options)
+        self.addCleanup(sender.stop)
+        return sender
+
+    def send(self, *arguments, status=0, timeout=120, **options):
+        """Runs a cproto-send to its end, which must be with `status`."""
+        sender = self.sender(*arguments, **options)
+        self.assertEqual(sender.wait(timeout), status, sender.errors)
+        return sender
+
+    def send_bytes(self, daemon, data, *arguments, **options):
+        """The same with `data` on standard input."""
+        path = self.directory / ("input-%d" % self.random.randrange(1 << 60))
+        path.write_bytes(data)
+        with open(path, "rb") as file:
+            return self.send(daemon, *arguments, stdin=file, **options)
+
+    def tail(self, path):
+        tail = Tail(path, self.directory / ("tail-of-%s" % pathlib.Path(path).name))
+        self.addCleanup(tail.stop)
+        return tail
+
+    def assert_same_bytes(self, path, expected):
+        """Says where they begin to differ, not all of them."""
+        actual = path.read_bytes() if isinstance(path, pathlib.Path) else path
+        if actual == expected:
+            return
+        at = next((i for i, (a, b) in enumerate(zip(actual, expected)) if a != b), min(len(actual), len(expected)))
+        self.fail("%d bytes, %d expected; they differ at %d (line %d): %r, %r expected" % (
+            len(actual), len(expected), at, expected.count(b"\n", 0, at) + 1, actual[max(at - 40, 0):at + 80],
+            expected[max(at - 40, 0):at + 80]))
+
+    def assert_served(self, daemon, client="bystander"):
+        """Others are served on."""
+        text = "still served %d" % self.random.randrange(1 << 60)
+        self.send(daemon, "-m", text, client=client)
+        self.assertIn(text, daemon.inbox(client).read_text().splitlines())
+
+
+def numbered_lines(count, prefix="line"):
+    """Distinct lines of different lengths, each with its LF."""
+    words = ["", " a", " bc", " some more text", " with bytes", " and then a longer one, as logs have them"]
+    return "".join("%s %07d%s\n" % (prefix, i, words[i * 7 % 6]) for i in range(1, count + 1)).encode()
+
+
+class Result(unittest.TextTestResult):
+    """Says how long each test took."""
+
+    def startTest(self, test):
+        self.began = time.monotonic()
+        super().startTest(test)
+
+    def getDescription(self, test):
+        return test._testMethodName.removeprefix("test_").replace("_", " ")
+
+    def addSuccess(self, test):
+        self.stream.write("%.1f s, " % (time.monotonic() - self.began))
+        super().addSuccess(test)
+
+
+def main():
+    unittest.main(testRunner=unittest.TextTestRunner(verbosity=2, resultclass=Result))

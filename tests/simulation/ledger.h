@@ -1,0 +1,73 @@
+// The oracle: what was sent, what was acknowledged, and whether the inbox agrees. An acknowledged message is there
+// exactly once, in order, byte for byte; nothing is there that was not sent; and no log a reader could see gets
+// shorter.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/handshake.h"
+#include "tests/simulation/content.h"
+#include "tests/support/memory_disk.h"
+
+namespace cproto::sim {
+
+struct SentMessage {
+  MessageId id;
+  MessageKind kind = MessageKind::text;
+  std::string channel;
+  std::size_t size = 0;
+  Seq first;
+  std::optional<Seq> last;  // once all of it was handed to the session
+  bool is_abandoned = false;
+  bool was_refused = false;  // and its sender was told
+};
+
+struct SentSession {
+  std::vector<SentMessage> messages;
+  Seq acknowledged;
+  std::optional<SessionId> id;
+  bool is_closed = false;  // everything in it is settled
+};
+
+class Ledger {
+ public:
+  explicit Ledger(std::uint64_t message_size_max) : message_size_max_(message_size_max) {}
+
+  SentSession& session(unsigned client, unsigned number) { return sessions_[{client, number}]; }
+
+  // What the server has told, in whatever frame: everything up to `through` of this session is durable.
+  void on_told(const SessionId& id, Seq through);
+  const std::map<SessionId, Seq>& told() const { return told_; }
+  bool is_closed(const SessionId& id) const;
+
+  // Empty, or what is wrong. `is_final`: everything acknowledged has to be there by now.
+  std::string check_inbox(const test::MemoryDisk& disk, bool is_final);
+  // What a reader sees now is what it saw before, and more.
+  std::string read_along(const test::MemoryDisk& disk);
+  // The readers went with the page cache.
+  void forget_readers() { seen_.clear(); }
+
+ private:
+  struct Found {
+    std::map<MessageId, unsigned> times;
+    std::map<std::string, unsigned> last_of;  // by session and channel: the highest number so far
+  };
+  std::string check_file(const Bytes& bytes, unsigned client, const std::string& name, bool is_final, Found& found);
+  std::string check_message(ByteView bytes, MessageKind kind, unsigned client, const std::string& channel,
+                            Found& found);
+  std::string check_missing(const Found& found) const;
+
+  std::uint64_t message_size_max_;
+  std::map<std::pair<unsigned, unsigned>, SentSession> sessions_;
+  std::map<SessionId, Seq> told_;
+  std::map<std::uint64_t, Bytes> seen_;  // by inode
+};
+
+// "client-3"
+std::string client_name(unsigned client);
+
+}  // namespace cproto::sim

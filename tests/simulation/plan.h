@@ -1,0 +1,60 @@
+// What a seed decides before anything happens: how large, how fast, how bad.
+#pragma once
+
+#include <cstdint>
+
+#include "proto/options.h"
+#include "proto/random.h"
+#include "proto/time.h"
+
+namespace cproto::sim {
+
+struct LinkPlan {
+  Transport transport = Transport::stream;
+  Duration delay_min = 1ms;
+  Duration delay_max = 10ms;
+  double loss = 0;  // per cent of frames
+  double duplication = 0;
+  double corruption = 0;   // of frames, or of writes on a stream
+  Duration life_max = 0s;  // a stream is cut within it; 0: never
+};
+
+struct DiskPlan {
+  Duration latency_max = 5ms;
+  double stall = 0;          // per cent of jobs that take up to 3 s
+  double sync_failure = 0;   // per cent of journal syncs
+  double inbox_failure = 0;  // per cent of syncs in the inbox
+  double write_failure = 0;  // per cent of writes
+  bool fills_up = false;     // now and then there is no space for a while
+};
+
+struct ClientPlan {
+  LinkPlan link;
+  OperationMode mode = OperationMode::burst;
+  std::uint32_t max_packet_size = 4096;
+  std::uint32_t window_size = 1000;
+  std::size_t sessions = 1;
+  std::size_t messages = 30;  // of one session
+  double large = 1;           // per cent of messages beyond 64 KiB
+  Duration pause_max = 0s;    // between two messages
+  Duration life_max = 0s;     // the process is killed within it; 0: never
+  bool renames_logs = false;
+};
+
+struct Plan {
+  std::uint64_t seed = 0;
+  std::size_t clients = 1;
+  std::uint64_t segment_size = 256 * 1024;
+  std::uint64_t window_bytes = 256 * 1024;
+  std::uint64_t message_size_max = 0;
+  Duration keep_alive = 5s;
+  Duration heals_at = 20s;        // from then on nothing fails any more
+  Duration server_life_max = 0s;  // 0: it is never killed
+  double power_cut = 50;          // per cent of its deaths
+  DiskPlan disk;
+};
+
+Plan draw_plan(std::uint64_t seed);
+ClientPlan draw_client_plan(const Plan& plan, Random& random);
+
+}  // namespace cproto::sim

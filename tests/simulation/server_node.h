@@ -1,0 +1,117 @@
+// The server: the real Store and Peers on a disk in memory, and a process that can be killed, with or without its page
+// cache.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/log.h"
+#include "daemon/peer.h"
+#include "daemon/store.h"
+#include "tests/simulation/connection.h"
+#include "tests/simulation/world.h"
+#include "tests/support/memory_disk.h"
+
+namespace cproto::sim {
+
+class ServerNode;
+
+// One connection's end at the server.
+class ServerWire final : public Party, public Wire {
+ public:
+  ServerWire(World& world, ServerNode& node, std::shared_ptr<Connection> connection);
+  ~ServerWire() override;
+
+  Peer& peer() { return *peer_; }
+  bool is_finished() const { return is_finished_; }
+  Connection& connection() { return *connection_; }
+
+  // --- Party ---
+  void on_bytes(ByteView bytes) override;
+  void on_end() override;
+  void on_broken() override;
+  void on_writable() override;
+  std::size_t read_max() const override;
+
+  // --- Wire ---
+  bool can_write() override { return !is_finished_ && connection_->can_write(Side::server); }
+  Bytes& write_buffer() override;
+  void write() override;
+  void set_deadline(Instant at) override { alarm_.set(at); }
+  void shut_down() override;
+  void finish() override;
+  void set_reading(bool is_reading) override;
+
+ private:
+  void look_at(const Frame& frame);
+
+  World& world_;
+  ServerNode& node_;
+  std::shared_ptr<Connection> connection_;
+  Alarm alarm_;
+  Bytes buffer_;
+  bool is_reading_ = true;
+  bool is_finished_ = false;
+  std::optional<SessionId> session_;
+  std::unique_ptr<Peer> peer_;
+};
+
+class ServerNode final : public Log {
+ public:
+  explicit ServerNode(World& world);
+  ~ServerNode() override;
+
+  void start();
+  bool is_up() const { return store_ != nullptr; }
+  void on_connect(const std::shared_ptr<Connection>& connection);
+  void on_datagram(const std::shared_ptr<Connection>& connection);
+  // Behind whatever happened to it: one turn of its loop.
+  void pump();
+  void kill(bool cuts_power);
+  void plan_death();
+  // Everything durable is delivered and checkpointed.
+  void settle() {
+    if (store_) store_->settle();
+    pump();
+  }
+  bool is_at_rest() const { return store_ && store_->is_at_rest(); }
+  std::string describe() const;
+  // A copy of what a power cut would leave knows everything that was told.
+  void check_durable();
+  // What a reader sees now is what it saw before, and more.
+  void read_along();
+
+  test::MemoryDisk disk;
+
+ private:
+  friend class ServerWire;
+  void open();
+  void check_told(const Store& store, const char* where);
+  int draw_fault(const FileOp& op, const std::string& path);
+  Duration draw_latency();
+  void bury();
+
+  void write(Severity severity, std::string_view line) override;
+  bool is_on(Severity) const override { return true; }
+
+  World& world_;
+  Random random_;
+  StoreOptions options_;
+  cproto::World store_world_;
+  PeerCounters counters_;
+  std::uint64_t ids_ = 0;
+  std::map<unsigned, std::unique_ptr<ServerWire>> wires_;
+  std::unique_ptr<Store> store_;
+  Alarm disk_alarm_;
+  Alarm store_alarm_;
+  Instant full_until_{};
+  unsigned deep_checks_left_ = 4;
+  unsigned life_ = 0;
+  bool is_pumping_ = false;
+  bool is_ending_ = false;
+  bool has_torn_logs_ = false;
+};
+
+}  // namespace cproto::sim

@@ -1,0 +1,149 @@
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+
+#include "proto/codec.h"
+#include "tests/simulation/client_node.h"
+#include "tests/simulation/connection.h"
+#include "tests/simulation/server_node.h"
+
+namespace cproto::sim {
+
+namespace {
+
+constexpr Duration kTick = 500ms;
+constexpr Duration kMostAfterHealing = 400s;
+constexpr std::uint64_t kEventsAtOneInstant = 100'000;
+constexpr std::uint64_t kEventsMax = 2'000'000;
+
+}  // namespace
+
+World::World(std::uint64_t seed, bool is_printing)
+    : plan(draw_plan(seed)), random(seed ^ 0x3a11), ledger(plan.message_size_max), trace_(is_printing) {
+  server = std::make_unique<ServerNode>(*this);
+}
+
+World::~World() {
+  for (auto& client : clients_) client.reset();
+  server.reset();
+}
+
+void World::fail(const std::string& what) {
+  if (!verdict.failure.empty()) return;
+  verdict.failure = what;
+  trace("FAILURE: " + what);
+}
+
+void World::trace_frames(const std::string& who, ByteView bytes) {
+  Decoder decoder(Transport::stream);
+  decoder.set_payload_max(kPacketSizeMax);
+  decoder.feed(bytes);
+  Frame first;
+  std::size_t count = 0;
+  std::size_t payload = 0;
+  const auto flush = [&] {
+    if (count == 1) trace(who + ": " + describe(first));
+    if (count > 1)
+      trace(who + ": " + std::to_string(count) + " x " + frame_type_name(first.type) + " from " +
+            std::to_string(first.seq.value) + ", " + std::to_string(payload) + " B in all");
+    count = payload = 0;
+  };
+  for (Decoder::Result next = decoder.next(); next.status == Decoder::Status::frame; next = decoder.next()) {
+    const Frame& frame = next.frame;
+    const bool goes_on = count > 0 && is_numbered(frame.type) && frame.type == first.type &&
+                         frame.seq.value == static_cast<std::uint16_t>(first.seq.value + count);
+    if (!goes_on) flush();
+    if (count == 0) first = frame;
+    ++count;
+    payload += frame.payload.size();
+  }
+  flush();
+}
+
+std::shared_ptr<Connection> World::make_connection(const LinkPlan& link) {
+  auto connection = std::make_shared<Connection>(scheduler, random, link, next_connection_++);
+  connection->on_unknown = [this](const std::shared_ptr<Connection>& unknown) { server->on_datagram(unknown); };
+  connections_.push_back(connection);
+  return connection;
+}
+
+bool World::all_done() const {
+  return std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->is_done(); });
+}
+
+// Whether it came to the end without a failure.
+bool World::run_until(Instant end, bool until_done) {
+  Instant instant{};
+  std::uint64_t at_this_instant = 0;
+  while (verdict.failure.empty() && !(until_done && all_done())) {
+    if (!scheduler.step(end)) return verdict.failure.empty();
+    ++verdict.events;
+    at_this_instant = scheduler.now() == instant ? at_this_instant + 1 : 0;
+    instant = scheduler.now();
+    if (at_this_instant > kEventsAtOneInstant) fail("time stands still");
+    if (verdict.events > kEventsMax) fail("too many events");
+  }
+  return verdict.failure.empty();
+}
+
+// A reader follows the logs, and their owner sometimes puts one aside.
+void World::tick() {
+  server->read_along();
+  for (unsigned i = 0; i < clients_.size(); ++i) {
+    if (is_healed_ || !clients_[i]->renames_logs() || !random.chance(20)) continue;
+    const std::string path = "/store/inbox/" + client_name(i + 1) + "/messages.log";
+    if (!server->disk.exists(path)) continue;
+    trace(path + " is renamed");
+    server->disk.rename_file(path, path + "." + std::to_string(next_rotation_++));
+  }
+  scheduler.after(kTick, [this] { tick(); });
+}
+
+void World::heal() {
+  trace("nothing fails from here on");
+  is_healed_ = true;
+  for (const auto& weak : connections_)
+    if (const auto connection = weak.lock()) connection->heal();
+  for (const auto& client : clients_) client->heal();
+}
+
+Verdict World::run() {
+  server->start();
+  for (unsigned i = 0; i < plan.clients; ++i) {
+    const ClientPlan client = draw_client_plan(plan, random);
+    clients_.push_back(std::make_unique<ClientNode>(*this, i + 1, client));
+  }
+  scheduler.after(kTick, [this] { tick(); });
+  scheduler.at(Instant{} + plan.heals_at, [this] { heal(); });
+  if (run_until(Instant{} + plan.heals_at, true)) {
+    if (!is_healed_) heal();
+    const bool is_well = run_until(scheduler.now() + kMostAfterHealing, true);
+    if (is_well && !all_done()) {
+      for (const auto& client : clients_)
+        if (!client->is_done()) fail("no progress: " + client->describe() + "; " + server->describe());
+    }
+    if (verdict.failure.empty()) check_the_end();
+  }
+  verdict.trace_hash = trace_.hash();
+  verdict.lasted = scheduler.now() - Instant{};
+  return verdict;
+}
+
+// Once as it is, and once more behind a power cut.
+void World::check_the_end() {
+  for (const bool is_after_power_cut : {false, true}) {
+    if (is_after_power_cut) {
+      server->kill(true);
+      run_until(scheduler.now() + 5s, false);
+    }
+    for (int i = 0; i < 200 && !server->is_at_rest(); ++i) {
+      server->settle();
+      run_until(scheduler.now() + 100ms, false);
+    }
+    if (!server->is_at_rest()) return fail("no rest: " + server->describe());
+    if (std::string wrong = ledger.check_inbox(server->disk, true); !wrong.empty())
+      return fail((is_after_power_cut ? "after a power cut: " : "at the end: ") + wrong);
+  }
+}
+
+}  // namespace cproto::sim

@@ -1,0 +1,163 @@
+#include "client/shipper.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "client/text_source.h"
+#include "tests/support/endpoints.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using namespace cproto::test;
+
+namespace {
+
+// A client session at a server of the test's own, and a shipper that fills it from texts.
+class Rig final : Shipper::Listener {
+ public:
+  explicit Rig(std::vector<std::string> texts, std::uint64_t message_size_max = 0)
+      : source(std::move(texts)), shipper(end.session, source, tally, *this) {
+    SynAck terms = some_terms();
+    terms.message_size_max = message_size_max;
+    terms.max_packet_size = 64;
+    end.reach_established(terms);
+    shipper.on_terms(terms);
+  }
+
+  // One pump and what goes out for it.
+  std::string pump() {
+    shipper.pump();
+    end.turn();
+    return end.said();
+  }
+  void acknowledge(std::uint64_t number) {
+    const std::string events = end.hears(ack_through(number));
+    REQUIRE(events.find("Acked") != std::string::npos);
+    shipper.on_acked({end.session.sender().durable_through(), end.session.sender().durable_messages()});
+  }
+
+  ClientEnd end;
+  Tally tally;
+  TextSource source;
+  Shipper shipper;
+  std::vector<std::string> refused;
+
+ private:
+  void on_refused(const Tally::Refused& what) override { refused.push_back(what.name + ": " + what.reason); }
+  void on_problem(const Problem&) override {}
+};
+
+}  // namespace
+
+TEST_CASE("shipper: messages become frames, and behind the last one the session is closed") {
+  Rig rig({"a", std::string(100, 'b'), ""});
+  CHECK(rig.pump() == "DATA, FRAGMENT, DATA, DATA, DISCONNECT");
+  CHECK(rig.tally.read == 3);
+  CHECK(rig.tally.durable == 0);
+  CHECK_FALSE(rig.shipper.is_settled());
+  rig.acknowledge(3);
+  CHECK(rig.tally.durable == 2);
+  CHECK(rig.tally.durable_bytes == 101);
+  rig.acknowledge(4);
+  CHECK(rig.tally.durable == 3);
+  CHECK(rig.shipper.is_settled());
+}
+
+TEST_CASE("shipper: a message larger than the server takes is never sent, and is named") {
+  Rig rig({"a", std::string(33, 'b'), "c"}, 32);
+  CHECK(rig.pump() == "DATA, DATA, DISCONNECT");
+  CHECK(rig.refused == std::vector<std::string>{"message 2: larger than 32 B"});
+  CHECK(rig.tally.refused == 1);
+  CHECK(rig.tally.read == 3);
+  rig.acknowledge(2);
+  CHECK(rig.tally.durable == 2);
+}
+
+TEST_CASE("shipper: what the server refuses is named by its place in the source") {
+  Rig rig({std::string(100, 'x'), "b", "c"});
+  CHECK(rig.pump() == "FRAGMENT, DATA, DATA, DATA, DISCONNECT");
+  rig.shipper.on_refused({{ErrorCode::kind_not_accepted, {3}}, "not here"});
+  CHECK(rig.refused == std::vector<std::string>{"message 2: not here"});
+  rig.acknowledge(4);
+  CHECK(rig.tally.durable == 2);
+  CHECK(rig.tally.refused == 1);
+}
+
+TEST_CASE("shipper: refusals beyond a hundred are counted, not named") {
+  Rig rig(std::vector<std::string>(150, std::string(33, 'x')), 32);
+  CHECK(rig.pump() == "DISCONNECT");
+  CHECK(rig.tally.refused == 150);
+  CHECK(rig.tally.refused_named.size() == kNamedMax);
+}
+
+namespace {
+
+// A source that says what it is told to.
+class Scripted final : public Source {
+ public:
+  explicit Scripted(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {}
+  Piece peek(std::size_t) override { return index_ < pieces_.size() ? pieces_[index_] : Piece{}; }
+  void take(std::size_t bytes, bool is_complete) override {
+    CHECK(is_complete);
+    CHECK(bytes == pieces_[index_].bytes.size());
+    ++index_;
+  }
+  void skip() override { ++index_; }
+  void stop() override {}
+  bool is_drained() override { return true; }
+  std::string name(std::uint64_t number) const override { return std::to_string(number); }
+  Noun noun() const override { return {"x", "xs"}; }
+
+ private:
+  std::vector<Piece> pieces_;
+  std::size_t index_ = 0;
+};
+
+struct Quiet final : Shipper::Listener {
+  void on_refused(const Tally::Refused&) override {}
+  void on_problem(const Problem&) override {}
+};
+
+// What `pieces` become on the wire at a server that takes messages of `message_size_max` bytes.
+std::string shipped(std::vector<Piece> pieces, Tally& tally, std::uint64_t message_size_max = 0) {
+  ClientEnd end;
+  SynAck terms = some_terms();
+  terms.message_size_max = message_size_max;
+  end.reach_established(terms);
+  Scripted source(std::move(pieces));
+  Quiet quiet;
+  Shipper shipper(end.session, source, tally, quiet);
+  shipper.on_terms(terms);
+  while (shipper.pump()) {
+  }
+  end.turn();
+  return end.said();
+}
+
+Piece part(std::string_view text) { return {Piece::Kind::part, as_bytes(text), false, {}}; }
+Piece last(std::string_view text) { return {Piece::Kind::part, as_bytes(text), true, {}}; }
+Piece broken() { return {Piece::Kind::broken, {}, false, {Status::io_error, "it broke"}}; }
+
+}  // namespace
+
+TEST_CASE("shipper: a message that grows too large is given up where it is, and the rest goes on") {
+  Tally tally;
+  CHECK(shipped({part("0123456789"), part("0123456789"), last("b")}, tally, 15) ==
+        "FRAGMENT, HEADER, DATA, DISCONNECT");
+  CHECK(tally.refused == 1);
+  CHECK(tally.read == 2);
+}
+
+TEST_CASE("shipper: a message that cannot be read to its end is given up, too") {
+  Tally tally;
+  CHECK(shipped({part("0123456789"), broken(), broken(), last("b")}, tally) == "FRAGMENT, HEADER, DATA, DISCONNECT");
+  CHECK(tally.problems.size() == 2);
+}
+
+TEST_CASE("shipper: a source that ends within a message does not end that message") {
+  Tally tally;
+  CHECK(shipped({last("a"), part("0123456789")}, tally) == "DATA, FRAGMENT, HEADER, DISCONNECT");
+  CHECK(tally.read == 1);
+}
