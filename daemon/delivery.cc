@@ -46,7 +46,18 @@ std::string hex(std::uint64_t value) {
 Delivery::Delivery(Disk& disk, const DeliveryOptions& options, SessionRegistry& registry, Log& log)
     : disk_(disk), options_(options), registry_(registry), log_(log) {}
 
-Delivery::~Delivery() { *alive_ = false; }
+Delivery::~Delivery() {
+  *alive_ = false;
+  Job job;
+  auto files = std::make_shared<std::deque<File>>();
+  const auto close = [&](File& file) {
+    if (file.is_open()) job.push_back(file_op::close(files->emplace_back(std::exchange(file, {}))));
+  };
+  for (auto& [key, log] : logs_) close(log->file);
+  for (auto& [session, unfinished] : unfinished_)
+    if (unfinished.assembly.part) close(unfinished.assembly.part->file);
+  if (!job.empty()) disk_.submit(std::move(job), [files](JobResult) {});
+}
 
 void Delivery::run(Job job, std::function<void(JobResult)> done) {
   CPROTO_ASSERT(!is_busy_);
@@ -62,12 +73,14 @@ void Delivery::run(Job job, std::function<void(JobResult)> done) {
 
 // --- recovery ---
 
-void Delivery::restore(const CheckpointRecord& checkpoint) {
-  delivered_ = checkpoint.delivered;
-  next_log_id_ = checkpoint.next_log_id;
-  logs_.clear();
-  for (const LogRecord& log : checkpoint.logs) restore(log);
-  for (const CheckpointRecord::Part& part : checkpoint.parts) restore(part.session, part.pieces, 0);
+void Delivery::restore(const DeliveryRecords& records) {
+  for (const auto& [session, carried] : records.pieces)
+    if (const auto pieces = decode_pieces(carried.body)) restore(session, *pieces, carried.batch);
+  delivered_ = records.checkpoint.delivered;
+  next_log_id_ = records.checkpoint.next_log_id;
+  for (const LogRecord& log : records.checkpoint.logs) restore(log);
+  for (const CheckpointRecord::Part& part : records.checkpoint.parts) restore(part.session, part.pieces, 0);
+  for (const LogRecord& log : records.logs) restore(log);
 }
 
 void Delivery::restore(const LogRecord& record) {
@@ -81,7 +94,7 @@ void Delivery::restore(const LogRecord& record) {
   log->identity = {record.device, record.inode, record.length, true};
   log->length = record.length;
   log->state = InboxLog::State::ready;
-  log->is_merging = true;
+  log->is_rewriting = true;
   next_log_id_ = std::max(next_log_id_, record.id + 1);
 }
 
@@ -208,7 +221,7 @@ void Delivery::pump(Instant now) {
 
 // Does the next thing that can be done. False if there is none, or a job is under way.
 bool Delivery::advance() {
-  if (is_busy_ || journal_ == nullptr) return false;
+  if (is_busy_ || journal_ == nullptr || restart_at_ != kNever) return false;
   if (!round_.empty() || !spills_.empty()) {
     if (open_logs() || write_round()) return false;
     if (!round_is_over()) return false;
@@ -229,7 +242,7 @@ bool Delivery::advance() {
 // From here on logs are appended to, wherever they end.
 void Delivery::end_recovery() {
   is_recovering_ = false;
-  for (auto& [key, log] : logs_) log->is_merging = false;
+  for (auto& [key, log] : logs_) log->is_rewriting = false;
 }
 
 // Whether nothing but logs that cannot be written is left of the round.
@@ -463,7 +476,7 @@ void Delivery::on_opened(const std::vector<InboxLog*>& logs, JobResult result) {
     }
     log.identity = status;
     log.length = status.size;
-    log.is_merging = false;
+    log.is_rewriting = false;
     log.trouble.clear();
     log.state = InboxLog::State::registering;
     log.registered_in = journal_->gathering_number();
@@ -503,17 +516,17 @@ bool Delivery::write_round() {
       log->state = InboxLog::State::ready;
     const bool is_writable = log->state == InboxLog::State::ready || log->state == InboxLog::State::left;
     if (!is_writable || is_blocked(*log)) continue;
-    if (log->state == InboxLog::State::ready && !log->is_merging)
+    if (log->state == InboxLog::State::ready && !log->is_rewriting)
       job.push_back(file_op::expect_identity(log->path, log->identity));
     std::uint64_t at = log->length;
     for (LogChunk& chunk : log->pending) {
       if (chunk.part && chunk.part->written > 0) {
-        job.push_back(log->is_merging ? file_op::merge_file(log->file, at, chunk.part->file, chunk.part->written)
-                                      : file_op::append_file(log->file, chunk.part->file, chunk.part->written));
+        job.push_back(log->is_rewriting ? file_op::write_file(log->file, at, chunk.part->file, chunk.part->written)
+                                        : file_op::append_file(log->file, chunk.part->file, chunk.part->written));
         at += chunk.part->written;
       }
-      job.push_back(log->is_merging ? file_op::merge(log->file, at, chunk.bytes)
-                                    : file_op::append(log->file, chunk.bytes));
+      job.push_back(log->is_rewriting ? file_op::write(log->file, at, chunk.bytes)
+                                      : file_op::append(log->file, chunk.bytes));
       at += chunk.bytes.size();
     }
     job.push_back(file_op::status(log->file, statuses_[shares.size()]));
@@ -562,7 +575,7 @@ void Delivery::on_written(const std::vector<Share>& shares, JobResult result) {
     if (result.error == ESTALE && log.state == InboxLog::State::ready) {
       log.state = InboxLog::State::left;  // renamed or removed: the rest still belongs to it
     } else {
-      log.is_merging = true;  // part of it may be there
+      log.is_rewriting = true;  // part of it may be there
       block(log, result.error, "writing");
     }
     break;
@@ -577,9 +590,9 @@ void Delivery::complete(InboxLog& log) {
   log.trouble.clear();
   log.last_written = now_;
   std::erase(round_, &log);
-  const bool was_merging = std::exchange(log.is_merging, is_recovering_);
+  const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
   if (log.state == InboxLog::State::left) wants_checkpoint_ = true;
-  if (was_merging || log.identity.size == log.length) return;
+  if (was_rewriting || log.identity.size == log.length) return;
   log_.warn(log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
             "; going on at its end");
   log.length = log.identity.size;
@@ -625,16 +638,13 @@ void Delivery::begin_checkpoint() {
   run(std::move(job), [this](JobResult result) { on_synced(result); });
 }
 
+void Delivery::restart_later(Instant now) { restart_at_ = now + kRetry; }
+
 void Delivery::on_synced(JobResult result) {
   if (!result.ok()) {
     log_.error(options_.inbox + ": sync fails (" + std::strerror(result.error) +
-               "); the journal keeps what is not safe there");
-    last_checkpoint_ = now_;
-    has_work_since_checkpoint_ = true;
-    done_parts_.insert(done_parts_.end(), going_parts_.begin(), going_parts_.end());
-    going_parts_.clear();
-    for (auto& [key, log] : logs_)
-      if (log->state == InboxLog::State::closing) log->state = InboxLog::State::left;
+               "); what was written there since the last checkpoint is written again in 5 s");
+    restart_later(now_);
     return;
   }
   for (auto& [key, log] : logs_) log->is_dirty = false;
@@ -677,6 +687,7 @@ void Delivery::on_checkpoint_durable() {
 }
 
 Instant Delivery::next_deadline() const {
+  if (restart_at_ != kNever) return restart_at_;
   if (is_busy_ || journal_ == nullptr) return kNever;
   const bool may_checkpoint = has_work_since_checkpoint_ && awaited_batch_ == 0 && round_.empty() && spills_.empty();
   Instant deadline = may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever;
@@ -687,8 +698,8 @@ Instant Delivery::next_deadline() const {
 }
 
 bool Delivery::is_idle() const {
-  return !is_busy_ && awaited_batch_ == 0 && queue_.empty() && round_.empty() && !has_work_since_checkpoint_ &&
-         !wants_checkpoint_;
+  return restart_at_ == kNever && !is_busy_ && awaited_batch_ == 0 && queue_.empty() && round_.empty() &&
+         !has_work_since_checkpoint_ && !wants_checkpoint_;
 }
 
 bool Delivery::carry_forward(std::uint64_t before_batch) {

@@ -8,6 +8,7 @@
 // reason; a failed sync writes nothing off: the checkpoint is simply not made.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "daemon/batch.h"
+#include "daemon/delivery_records.h"
 #include "daemon/disk.h"
 #include "daemon/inbox_log.h"
 #include "daemon/journal.h"
@@ -42,9 +44,7 @@ class Delivery {
   Delivery& operator=(const Delivery&) = delete;
 
   // --- recovery, before start() ---
-  void restore(const CheckpointRecord& checkpoint);
-  void restore(const LogRecord& log);
-  void restore(std::uint64_t session, const PiecesRecord& pieces, std::uint64_t batch);
+  void restore(const DeliveryRecords& records);
   // A record of a batch that delivery has passed: only what is unfinished in it counts.
   void replay(const Record& record, std::uint64_t batch);
   std::uint64_t delivered() const { return delivered_; }
@@ -65,6 +65,13 @@ class Delivery {
   bool is_idle() const;
   // What an earlier run left is still being compared with what is in the inbox.
   bool is_recovering() const { return is_recovering_; }
+  // A sync failed, and with it went what was written since the last checkpoint: the kernel calls it clean. At this time
+  // another Delivery is to begin from there; until then nothing is delivered. kNever: all is well.
+  Instant restart_at() const { return restart_at_; }
+  void restart_later(Instant now);
+  // Its successor's ids go on behind these.
+  std::uint64_t next_log_id() const { return next_log_id_; }
+  void begin_log_ids_at(std::uint64_t id) { next_log_id_ = std::max(next_log_id_, id); }
   // Makes a checkpoint as soon as it can, whatever the time.
   void request_checkpoint() { wants_checkpoint_ = wants_checkpoint_ || has_work_since_checkpoint_; }
 
@@ -84,6 +91,8 @@ class Delivery {
     std::size_t end = 0;
   };
 
+  void restore(const LogRecord& log);
+  void restore(std::uint64_t session, const PiecesRecord& pieces, std::uint64_t batch);
   bool advance();
   bool read_next_batch();
   void take_batch(const BatchPlace& place, ByteView bytes);
@@ -124,7 +133,7 @@ class Delivery {
   Journal* journal_ = nullptr;
   Instant now_{};
   std::uint64_t delivered_ = 0;          // every batch up to here is in the inbox
-  std::uint64_t recovered_through_ = 0;  // up to here logs are merged with what is there
+  std::uint64_t recovered_through_ = 0;  // up to here what is delivered may be in the logs already
   std::uint64_t next_log_id_ = 1;
   std::deque<BatchPlace> queue_;
   Bytes read_buffer_;
@@ -149,6 +158,7 @@ class Delivery {
   std::vector<std::shared_ptr<Part>> going_parts_;  // with the one being made
   bool wants_checkpoint_ = false;
   bool has_work_since_checkpoint_ = false;
+  Instant restart_at_ = kNever;
   std::uint64_t bytes_since_checkpoint_ = 0;
   Instant last_checkpoint_{};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

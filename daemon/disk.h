@@ -35,9 +35,8 @@ struct FileOp {
     read,    // exactly into.size() bytes at `offset`; EIO at the end of the file
     write,   // `bytes` at `offset`
     append,  // `bytes` at the end of the file, wherever that is by now; `status`, if given, is the file's afterwards
-    merge,   // `bytes` at `offset`, but only what differs from what is there
+    write_file,       // the first `size` bytes of `source` at `offset`
     append_file,      // the first `size` bytes of `source`, at the end of the file
-    merge_file,       // the first `size` bytes of `source` at `offset`, but only what differs
     zero_fill,        // `size` zeros, really written
     sync_data,        // fdatasync
     sync_directory,   // the entries of the directory `path`
@@ -132,20 +131,15 @@ inline FileOp append(File& file, ByteView bytes) {
   op.bytes = bytes;
   return op;
 }
-inline FileOp merge(File& file, std::uint64_t offset, ByteView bytes) {
-  FileOp op = write(file, offset, bytes);
-  op.kind = Kind::merge;
-  return op;
-}
 inline FileOp append_file(File& file, File& source, std::uint64_t size) {
   FileOp op = on_file(Kind::append_file, file);
   op.source = &source;
   op.size = size;
   return op;
 }
-inline FileOp merge_file(File& file, std::uint64_t offset, File& source, std::uint64_t size) {
+inline FileOp write_file(File& file, std::uint64_t offset, File& source, std::uint64_t size) {
   FileOp op = append_file(file, source, size);
-  op.kind = Kind::merge_file;
+  op.kind = Kind::write_file;
   op.offset = offset;
   return op;
 }

@@ -37,8 +37,9 @@ struct InboxLog {
   FileStatus identity;              // of the open file
   std::uint64_t length = 0;         // what was delivered to it ends here
   std::uint64_t registered_in = 0;  // the batch with its log record
-  bool is_merging = false;          // recovering: what is there already is compared, not written again
-  bool is_dirty = false;            // written since the last checkpoint
+  // What goes to it may be there already, but perhaps not on disk: it is written to where it is, not appended.
+  bool is_rewriting = false;
+  bool is_dirty = false;  // written since the last checkpoint
   Instant last_written{};
   bool is_queued = false;   // in the round
   Instant blocked_until{};  // after a failure

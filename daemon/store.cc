@@ -88,12 +88,7 @@ std::optional<StoreProblem> Store::recover() {
   RegistryOptions registry = options_.registry;
   registry.store = id_;
   registry_ = std::make_unique<SessionRegistry>(registry, world_.draw_id);
-  const std::string inbox = options_.inbox.empty() ? path("inbox") : options_.inbox;
-  // A second name must be on the inbox's file system.
-  const std::string links = options_.inbox.empty() ? path("open") : inbox + "/.cproto";
-  const std::size_t assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
-  delivery_ = std::make_unique<Delivery>(disk_, DeliveryOptions{inbox, links, path("partial"), assembly_bytes},
-                                         *registry_, log_);
+  delivery_ = make_delivery();
   const JournalOptions journal{path("journal"), id_, options_.segment_size};
   auto found = find_chain(disk_, journal);
   if (auto* problem = std::get_if<StoreProblem>(&found)) return std::move(*problem);
@@ -104,7 +99,7 @@ std::optional<StoreProblem> Store::recover() {
   second_pass(chain);
   if (std::string trouble = delivery_->open_again(); !trouble.empty()) return StoreProblem{EACCES, false, trouble};
   // The folders made on the way have to be there before anything in them counts.
-  Job sync{file_op::sync_directory(options_.directory), file_op::sync_directory(parent_of(inbox))};
+  Job sync{file_op::sync_directory(options_.directory), file_op::sync_directory(parent_of(inbox()))};
   if (const JobResult result = disk_.run(sync); !result.ok())
     return StoreProblem{result.error, false, sync[result.operation].path + ": " + std::strerror(result.error)};
   const std::size_t batches = chain.batches.size();
@@ -119,35 +114,31 @@ std::optional<StoreProblem> Store::recover() {
   return std::nullopt;
 }
 
+std::string Store::inbox() const { return options_.inbox.empty() ? path("inbox") : options_.inbox; }
+
+std::unique_ptr<Delivery> Store::make_delivery() {
+  DeliveryOptions delivery;
+  delivery.inbox = inbox();
+  // A second name must be on the inbox's file system.
+  delivery.links = options_.inbox.empty() ? path("open") : inbox() + "/.cproto";
+  delivery.parts = path("partial");
+  delivery.assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
+  return std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
+}
+
 void Store::first_pass(Chain& chain) {
-  CheckpointRecord checkpoint;
-  std::vector<LogRecord> logs;
-  struct Pieces {
-    std::uint64_t batch;
-    Bytes body;
-  };
-  std::unordered_map<std::uint64_t, Pieces> pieces;
+  DeliveryRecords delivery;
   Bytes bytes;
   for (const ChainBatch& batch : chain.batches) {
     if (!read_batch(disk_, chain, batch, bytes)) continue;
     const auto each = [&](const Record& record) {
-      if (record.type == RecordType::session) {
-        if (const auto session = decode_session(record.body)) registry_->restore(record.session, *session);
-      } else if (record.type == RecordType::pieces) {
-        pieces[record.session] = {batch.header.number, Bytes(record.body.begin(), record.body.end())};
-      } else if (record.type == RecordType::log_opened) {
-        if (auto log = decode_log(record.body)) logs.push_back(std::move(*log));
-      } else if (record.type == RecordType::checkpoint) {
-        if (auto next = decode_checkpoint(record.body)) checkpoint = std::move(*next);
-        logs.clear();
-      }
+      delivery.note(record, batch.header.number);
+      if (record.type != RecordType::session) return;
+      if (const auto session = decode_session(record.body)) registry_->restore(record.session, *session);
     };
     visit_records(batch.header, bytes, {each, [](const std::optional<Record>&) {}});
   }
-  for (const auto& [session, carried] : pieces)
-    if (const auto record = decode_pieces(carried.body)) delivery_->restore(session, *record, carried.batch);
-  delivery_->restore(checkpoint);
-  for (const LogRecord& log : logs) delivery_->restore(log);
+  delivery_->restore(delivery);
 }
 
 void Store::second_pass(Chain& chain) {
@@ -354,6 +345,36 @@ bool Store::carry_forward(std::uint64_t before_batch) {
   return delivery_->carry_forward(before_batch);
 }
 
+// --- delivery that begins again ---
+
+// STORE §6. As recovery does it, from the journal that is open: nothing since the last checkpoint is known to be safe
+// in the inbox.
+void Store::restart_delivery() {
+  auto next = make_delivery();
+  DeliveryRecords records;
+  for (const BatchPlace& batch : journal_->batches())
+    read_again(batch, [&](const Record& record) { records.note(record, batch.number); });
+  next->restore(records);
+  next->begin_log_ids_at(delivery_->next_log_id());
+  for (const BatchPlace& batch : journal_->batches())
+    if (batch.number <= next->delivered())
+      read_again(batch, [&](const Record& record) { next->replay(record, batch.number); });
+  const std::string trouble = next->open_again();
+  if (!trouble.empty()) log_.error(trouble);
+  delivery_ = std::move(next);
+  trouble.empty() ? delivery_->start(world_.now(), *journal_) : delivery_->restart_later(world_.now());
+}
+
+void Store::read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each) {
+  Bytes bytes(batch.size);
+  Job job{file_op::read(journal_->file_of(batch), batch.offset, bytes)};
+  if (!disk_.run(job).ok()) return log_.error("journal: batch " + std::to_string(batch.number) + " cannot be read");
+  BatchHeader header;
+  header.number = batch.number;
+  header.used = batch.used;
+  visit_records(header, bytes, {each, [](const std::optional<Record>&) {}});
+}
+
 // --- time ---
 
 Instant Store::next_deadline() const {
@@ -367,6 +388,7 @@ void Store::handle_timeout() {
     retry_at_ = kNever;
     journal_->retry();
   }
+  if (now >= delivery_->restart_at()) restart_delivery();
   delivery_->handle_timeout(now);
   const bool is_time = now - last_batch_ >= kSealAfter || (is_settling_ && delivery_->is_idle());
   if (!is_sealed_ && is_time) journal_->seal();

@@ -77,6 +77,10 @@ class Store final : public Journal::Owner {
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
   std::optional<StoreProblem> recover();
+  std::string inbox() const;
+  std::unique_ptr<Delivery> make_delivery();
+  void restart_delivery();
+  void read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each);
   void first_pass(Chain& chain);
   void second_pass(Chain& chain);
   void apply(const Record& record, std::uint64_t batch);

@@ -80,23 +80,12 @@ int append_bytes(int fd, ByteView bytes) {
   return write_all(fd, bytes, status.size);
 }
 
-int merge_bytes(int fd, ByteView bytes, std::uint64_t offset) {
-  FileStatus status;
-  if (const int error = file_status(fd, status)) return error;
-  const std::uint64_t there = status.size > offset ? std::min<std::uint64_t>(status.size - offset, bytes.size()) : 0;
-  Bytes present(there);
-  if (const int error = read_all(fd, present, offset)) return error;
-  const auto differs = std::mismatch(present.begin(), present.end(), bytes.begin()).first - present.begin();
-  const auto kept = static_cast<std::size_t>(differs);
-  return write_all(fd, bytes.subspan(kept), offset + kept);
-}
-
-int copy_file(const FileOp& op, int (*put)(int, ByteView, std::uint64_t)) {
+int copy_file(const FileOp& op, std::uint64_t offset) {
   Bytes buffer(std::min<std::uint64_t>(op.size, kCopySize));
   for (std::uint64_t at = 0; at < op.size; at += kCopySize) {
     const auto chunk = std::span(buffer).first(std::min<std::uint64_t>(op.size - at, kCopySize));
     if (const int error = read_all(op.source->handle, chunk, at)) return error;
-    if (const int error = put(op.file->handle, chunk, op.offset + at)) return error;
+    if (const int error = write_all(op.file->handle, chunk, offset + at)) return error;
   }
   return 0;
 }
@@ -148,14 +137,12 @@ int run_operation(FileOp& op) {
     case Kind::read: return read_all(fd, op.into, op.offset);
     case Kind::write: return write_all(fd, op.bytes, op.offset);
     case Kind::append: return append_bytes(fd, op.bytes);
-    case Kind::merge: return merge_bytes(fd, op.bytes, op.offset);
     case Kind::append_file: {
       FileStatus status;
       if (const int error = file_status(fd, status)) return error;
-      op.offset = status.size;
-      return copy_file(op, [](int to, ByteView bytes, std::uint64_t at) { return write_all(to, bytes, at); });
+      return copy_file(op, status.size);
     }
-    case Kind::merge_file: return copy_file(op, merge_bytes);
+    case Kind::write_file: return copy_file(op, op.offset);
     case Kind::zero_fill: return zero_fill(fd, op.size);
     case Kind::sync_data: return negative_to_errno(::fdatasync(fd));
     case Kind::sync_directory: return sync_directory(op.path);

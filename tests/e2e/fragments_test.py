@@ -28,13 +28,13 @@ class Fragments(TestCase):
         daemon = self.daemon()
         path, data = self.message(SIZE)
         self.send(daemon, "--binary", path, *SMALL, timeout=500)
-        self.assert_same_bytes(daemon.inbox("client", ending="bin"), stored(data))
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(data))
 
     def test_a_message_of_64_MiB_arrives_whole_in_packets_of_1024_bytes(self):
         daemon = self.daemon()
         path, data = self.message(64 << 20)
         self.send(daemon, "--binary", path, "--max-packet-size", PACKET, timeout=300)
-        self.assert_same_bytes(daemon.inbox("client", ending="bin"), stored(data))
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(data))
 
     def test_a_cut_connection_continues_the_message_and_sends_nothing_durable_again(self):
         daemon = self.daemon()
@@ -49,7 +49,7 @@ class Fragments(TestCase):
         self.assertEqual(proxy.connections, len(cuts) + 1)
         self.assertGreaterEqual(proxy.payload_bytes, size)
         self.assertLessEqual(proxy.payload_bytes, size + len(cuts) * WINDOW * PACKET)
-        self.assert_same_bytes(daemon.inbox("client", ending="bin"), stored(data))
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(data))
 
     def test_a_daemon_killed_in_the_middle_of_a_message_goes_on_where_it_was(self):
         daemon = self.daemon("[store]\nsegment_size = \"1MiB\"\n")
@@ -66,13 +66,13 @@ class Fragments(TestCase):
         self.assertEqual(sender.wait(300), 0, sender.errors)
         # The connection a kill ends may have been up for less than a window.
         self.assertLessEqual(proxy.payload_bytes, len(data) + proxy.connections * WINDOW * PACKET)
-        self.assert_same_bytes(daemon.inbox("client", ending="bin"), stored(data))
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(data))
 
     def test_several_large_messages_and_small_ones_between_them_arrive_in_order(self):
         daemon = self.daemon()
         files = [self.message(size) for size in (0, 1, 1 << 20, 65536, 65537, 3 << 20, 1023, 1024, 1025)]
         self.send(daemon, "--binary", *(path for path, _ in files), "--max-packet-size", PACKET)
-        self.assert_same_bytes(daemon.inbox("client", ending="bin"), stored(*(data for _, data in files)))
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(*(data for _, data in files)))
 
     def test_a_message_larger_than_a_segment_arrives_beside_the_lines_of_others(self):
         daemon = self.daemon("[store]\nsegment_size = \"1MiB\"\n")
@@ -90,8 +90,8 @@ class Fragments(TestCase):
         small.stdin.close()
         self.assertEqual(large.wait(), 0, large.errors)
         self.assertEqual(small.wait(), 0, small.errors)
-        self.assert_same_bytes(daemon.inbox("large", ending="bin"), stored(data))
-        self.assert_same_bytes(log, lines)
+        self.assert_arrives(daemon.inbox("large", ending="bin"), stored(data))
+        self.assert_arrives(log, lines)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Protocol(TestCase):
         peer.send(frame(wire.DATA, b"Hello World", 1))
         self.assertEqual(peer.wait_durable(1).durable_through, 1)
         peer.finish(terms.session, 1)
-        self.assert_same_bytes(daemon.inbox("raw"), b"Hello World\n")
+        self.assert_arrives(daemon.inbox("raw"), b"Hello World\n")
 
     def test_a_message_in_fragments_goes_to_the_channel_of_its_header(self):
         daemon = self.daemon()
@@ -35,7 +35,7 @@ class Protocol(TestCase):
         peer.send(frame(wire.DATA, b"text", 1) + frame(wire.HEADER, header, 2) + frame(wire.FRAGMENT, b"0123456789", 3) +
                   frame(wire.FRAGMENT, b"", 4) + frame(wire.DATA, b"abc", 5) + frame(wire.DATA, b"more text", 6))
         peer.finish(terms.session, 6)
-        self.assert_same_bytes(daemon.inbox("raw"), b"text\nmore text\n")
+        self.assert_arrives(daemon.inbox("raw"), b"text\nmore text\n")
         self.assertEqual(daemon.inbox("raw", "images", "bin").read_bytes()[8:], b"0123456789abc")
 
     def test_a_message_that_is_abandoned_is_never_seen(self):
@@ -44,7 +44,7 @@ class Protocol(TestCase):
         terms = peer.shake_hands()
         peer.send(frame(wire.FRAGMENT, b"never", 1) + frame(wire.HEADER, bytes(4), 2) + frame(wire.DATA, b"seen", 3))
         peer.finish(terms.session, 3)
-        self.assert_same_bytes(daemon.inbox("raw"), b"seen\n")
+        self.assert_arrives(daemon.inbox("raw"), b"seen\n")
 
     def test_a_client_without_a_name_is_told_one(self):
         daemon = self.daemon()
@@ -53,7 +53,7 @@ class Protocol(TestCase):
         name = dict(terms.parameters)[0x0101].decode()
         peer.send(frame(wire.DATA, b"who am I", 1))
         peer.finish(terms.session, 1)
-        self.assert_same_bytes(daemon.inbox(name), b"who am I\n")
+        self.assert_arrives(daemon.inbox(name), b"who am I\n")
 
     def test_a_session_resumes_behind_what_is_durable_and_a_duplicate_is_acknowledged_once_more(self):
         daemon = self.daemon()
@@ -73,7 +73,7 @@ class Protocol(TestCase):
         self.assertEqual(second.wait_durable(3).durable_through, 3)
         second.send(frame(wire.DATA, b"ee", 4))
         second.finish(terms.session, 4)
-        self.assert_same_bytes(daemon.inbox("raw"), b"one\ntwo\nthree\n")
+        self.assert_arrives(daemon.inbox("raw"), b"one\ntwo\nthree\n")
 
     def test_a_higher_attempt_takes_over_and_a_lower_one_is_stale(self):
         daemon = self.daemon()
@@ -90,7 +90,7 @@ class Protocol(TestCase):
         self.assertEqual((error.code, error.number), (wire.STALE_ATTEMPT, 5))
         new.send(frame(wire.DATA, b"two", 2))
         new.finish(terms.session, 2)
-        self.assert_same_bytes(daemon.inbox("raw"), b"one\ntwo\n")
+        self.assert_arrives(daemon.inbox("raw"), b"one\ntwo\n")
 
     def test_a_resume_under_another_name_or_ahead_of_the_store_is_refused(self):
         daemon = self.daemon()
@@ -127,7 +127,7 @@ class Protocol(TestCase):
             if heard == 0:
                 peer.close()
         peer.finish(terms.session, 3)
-        self.assert_same_bytes(daemon.inbox("raw"), b"small\n")
+        self.assert_arrives(daemon.inbox("raw"), b"small\n")
 
     def test_a_question_is_answered_behind_an_ack(self):
         daemon = self.daemon()
@@ -179,7 +179,7 @@ class Protocol(TestCase):
                          (wire.RESTARTED, 41, 400, 40))
         peer.send(frame(wire.DATA, b"number 42", 42))
         peer.finish(terms.session, 42)
-        self.assert_same_bytes(daemon.inbox("raw"), b"number 42\n")
+        self.assert_arrives(daemon.inbox("raw"), b"number 42\n")
         self.assertEqual(len(daemon.log_lines("may be missing")), 1)
 
     def test_sixteen_bits_wrap_without_anybody_noticing(self):
@@ -193,7 +193,7 @@ class Protocol(TestCase):
             sent = end
             durable = peer.wait_durable(durable + 1).durable_through
         peer.finish(terms.session, count)
-        self.assert_same_bytes(daemon.inbox("raw"), b"".join(b"%d\n" % i for i in range(1, count + 1)))
+        self.assert_arrives(daemon.inbox("raw"), b"".join(b"%d\n" % i for i in range(1, count + 1)))
 
 
 if __name__ == "__main__":

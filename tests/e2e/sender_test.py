@@ -112,7 +112,7 @@ class Statuses(TestCase):
             os.kill(sender.process.pid, number)
             self.assertEqual(sender.wait(), -number, sender.errors)
             self.assertRegex(sender.errors, "interrupted by %s; 3 lines are acknowledged" % number.name)
-            self.assert_same_bytes(daemon.inbox(name), b"one\ntwo\nthree\n")
+            self.assert_arrives(daemon.inbox(name), b"one\ntwo\nthree\n")
 
     def test_a_second_sigint_ends_it_at_once_while_the_daemon_is_away(self):
         daemon = self.daemon()
@@ -177,13 +177,13 @@ class Said(TestCase):
         self.assertEqual(len(lines), 2, sender.errors)
         self.assertIn("connection refused", lines[0])
         self.assertIn("reached after", lines[1])
-        self.assert_same_bytes(daemon.inbox("client"), b"patience\n")
+        self.assert_arrives(daemon.inbox("client"), b"patience\n")
 
     def test_the_environment_stands_in_for_flags(self):
         daemon = self.daemon()
         self.send(None, "-m", "x", client=None,
                   env={"CPROTO_SERVER": daemon.server, "CPROTO_CLIENT_ID": "from-env", "CPROTO_CHANNEL": "chan"})
-        self.assert_same_bytes(daemon.inbox("from-env", "chan"), b"x\n")
+        self.assert_arrives(daemon.inbox("from-env", "chan"), b"x\n")
 
     def test_a_closed_output_never_ends_a_transfer(self):
         daemon = self.daemon()
@@ -194,7 +194,7 @@ class Said(TestCase):
         closed = subprocess.run(sender.process.args, stdin=subprocess.DEVNULL, stdout=write, stderr=write, timeout=60)
         os.close(write)
         self.assertEqual(closed.returncode, 0)
-        self.assert_same_bytes(daemon.inbox("client"), b"x\nx\n")
+        self.assert_arrives(daemon.inbox("client"), b"x\nx\n")
 
 
 class Input(TestCase):
@@ -202,12 +202,12 @@ class Input(TestCase):
         daemon = self.daemon()
         lines = b"plain\n\nwith\rCR\r\nnul \0 nul\n\xff\xfe no text\n  spaces  \n{}\n[a,b]\n" + b"y" * 200_000 + b"\n"
         self.send_bytes(daemon, lines, "--lines", "-")
-        self.assert_same_bytes(daemon.inbox("client"), lines)
+        self.assert_arrives(daemon.inbox("client"), lines)
 
     def test_a_last_line_without_lf_is_a_line(self):
         daemon = self.daemon()
         self.send_bytes(daemon, b"one\ntwo", "--lines", "-")
-        self.assert_same_bytes(daemon.inbox("client"), b"one\ntwo\n")
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
 
     def test_empty_input_is_no_message_and_no_fault(self):
         daemon = self.daemon()
@@ -215,13 +215,13 @@ class Input(TestCase):
         self.send_bytes(daemon, b"")
         self.assertFalse(daemon.inbox("client").exists())
         self.send_bytes(daemon, b"\n", "--lines", "-")
-        self.assert_same_bytes(daemon.inbox("client"), b"\n")
+        self.assert_arrives(daemon.inbox("client"), b"\n")
 
     def test_messages_may_be_empty_begin_with_a_dash_and_hold_line_feeds(self):
         daemon = self.daemon()
         self.send(daemon, "-m", "")
         self.send(daemon, "-m", "--lines", "-m", "-", "-m", "two\nlines", "-m", "{}", "[1,2]")
-        self.assert_same_bytes(daemon.inbox("client"), b"\n--lines\n-\ntwo\nlines\n{}\n[1,2]\n")
+        self.assert_arrives(daemon.inbox("client"), b"\n--lines\n-\ntwo\nlines\n{}\n[1,2]\n")
 
     def test_standard_input_is_not_touched_where_messages_are_given(self):
         daemon = self.daemon()
@@ -235,7 +235,7 @@ class Input(TestCase):
     def test_without_operands_a_pipe_is_read_as_lines(self):
         daemon = self.daemon()
         self.send_bytes(daemon, b"one\ntwo\n")
-        self.assert_same_bytes(daemon.inbox("client"), b"one\ntwo\n")
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
 
     def test_lines_that_are_too_large_are_refused_by_name_and_the_rest_arrives(self):
         daemon = self.daemon("[limits]\nmessage_size = \"1KiB\"\n")
@@ -247,7 +247,7 @@ class Input(TestCase):
             self.assertEqual(said[:2], ["line 3: larger than 1 KiB", "line 5: larger than 1 KiB"])
             self.assertEqual(said[2:], ["2 of 7 lines were refused; the rest is durable"])
             rest = [line for line in lines if len(line) <= 1024]
-            self.assert_same_bytes(daemon.inbox("client", channel), b"\n".join(rest) + b"\n")
+            self.assert_arrives(daemon.inbox("client", channel), b"\n".join(rest) + b"\n")
 
     def test_a_pipe_is_held_while_the_daemon_is_away_in_bounded_memory_and_all_of_it_arrives(self):
         daemon = self.daemon()
@@ -265,7 +265,7 @@ class Input(TestCase):
         self.assertLess(resident, 64 << 10)
         daemon.start()
         self.assertEqual(sender.wait(), 0, sender.errors)
-        self.assert_same_bytes(daemon.inbox("client"), lines)
+        self.assert_arrives(daemon.inbox("client"), lines)
 
     def standstill(self, feeder):
         """How much the pipe took until it took no more."""

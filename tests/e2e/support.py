@@ -274,9 +274,8 @@ class TestCase(unittest.TestCase):
         self.addCleanup(tail.stop)
         return tail
 
-    def assert_same_bytes(self, path, expected):
+    def assert_same_bytes(self, actual, expected):
         """Says where they begin to differ, not all of them."""
-        actual = path.read_bytes() if isinstance(path, pathlib.Path) else path
         if actual == expected:
             return
         at = next((i for i, (a, b) in enumerate(zip(actual, expected)) if a != b), min(len(actual), len(expected)))
@@ -284,11 +283,27 @@ class TestCase(unittest.TestCase):
             len(actual), len(expected), at, expected.count(b"\n", 0, at) + 1, actual[max(at - 40, 0):at + 80],
             expected[max(at - 40, 0):at + 80]))
 
+    def assert_arrives(self, path, expected, timeout=60):
+        """Delivery follows the acknowledgement by some milliseconds: waits until as much is there, then compares."""
+        deadline = time.monotonic() + timeout
+        while not (path.exists() and size_of(path) >= len(expected)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.assertTrue(path.exists(), "%s is not there" % path)
+        self.assert_same_bytes(path.read_bytes(), expected)
+
+    def assert_stops(self, daemon):
+        """In order: everything received is delivered, and nothing comes behind it."""
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertTrue(daemon.log_lines()[-1].endswith("stopped; everything received is durable and delivered"),
+                        daemon.log_lines()[-1])
+
     def assert_served(self, daemon, client="bystander"):
         """Others are served on."""
-        text = "still served %d" % self.random.randrange(1 << 60)
-        self.send(daemon, "-m", text, client=client)
-        self.assertIn(text, daemon.inbox(client).read_text().splitlines())
+        text = b"still served %d\n" % self.random.randrange(1 << 60)
+        before = size_of(daemon.inbox(client))
+        self.send(daemon, "-m", text[:-1].decode(), client=client)
+        wait_for(lambda: size_of(daemon.inbox(client)) >= before + len(text), "the bystander's message")
+        self.assert_same_bytes(daemon.inbox(client).read_bytes()[before:], text)
 
 
 def numbered_lines(count, prefix="line"):

@@ -150,8 +150,8 @@ int ServerNode::draw_fault(const FileOp& op, const std::string& path) {
   const DiskPlan& plan = world_.plan.disk;
   const bool is_journal = path.starts_with("/store/journal");
   const bool syncs = op.kind == Kind::sync_data || op.kind == Kind::sync_directory;
-  const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::merge ||
-                      op.kind == Kind::append_file || op.kind == Kind::merge_file || op.kind == Kind::zero_fill;
+  const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
+                      op.kind == Kind::write_file || op.kind == Kind::zero_fill;
   if (syncs) return random_.chance(is_journal ? plan.sync_failure : plan.inbox_failure) ? EIO : 0;
   if (!writes) return 0;
   const Instant now = world_.scheduler.now();

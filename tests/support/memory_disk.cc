@@ -145,12 +145,6 @@ void MemoryDisk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
   inode.dirty_end = std::max(inode.dirty_end, last);
 }
 
-void MemoryDisk::merge(Inode& inode, std::uint64_t offset, ByteView bytes) {
-  std::size_t kept = 0;
-  while (kept < bytes.size() && offset + kept < inode.cache.size() && inode.cache[offset + kept] == bytes[kept]) ++kept;
-  write(inode, offset + kept, bytes.subspan(kept));
-}
-
 void MemoryDisk::sync(Inode& inode) {
   inode.durable.resize(inode.cache.size());
   for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
@@ -197,8 +191,8 @@ void MemoryDisk::fail_partly(const FileOp& op) {
 // What a write that was cut short leaves: the beginning of it.
 void MemoryDisk::run_partly(FileOp& op) {
   using Kind = FileOp::Kind;
-  const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::merge;
-  const bool copies = op.kind == Kind::append_file || op.kind == Kind::merge_file || op.kind == Kind::zero_fill;
+  const bool writes = op.kind == Kind::write || op.kind == Kind::append;
+  const bool copies = op.kind == Kind::append_file || op.kind == Kind::write_file || op.kind == Kind::zero_fill;
   if (writes && !op.bytes.empty()) op.bytes = op.bytes.first(random_.below(op.bytes.size() + 1));
   if (copies && op.size > 0) op.size = random_.below(op.size + 1);
   if (writes || copies) run_operation(op);
@@ -267,9 +261,8 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::read:
     case Kind::write:
     case Kind::append:
-    case Kind::merge:
     case Kind::append_file:
-    case Kind::merge_file:
+    case Kind::write_file:
     case Kind::zero_fill:
     case Kind::sync_data:
     case Kind::status: break;
@@ -283,16 +276,15 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::read: return read(*inode, op.offset, op.into);
     case Kind::write: write(*inode, op.offset, op.bytes); return 0;
     case Kind::append: write(*inode, inode->cache.size(), op.bytes); return 0;
-    case Kind::merge: merge(*inode, op.offset, op.bytes); return 0;
     case Kind::append_file:
-    case Kind::merge_file: {
+    case Kind::write_file: {
       if (!source) return EBADF;
       Bytes bytes(op.size);
       if (const int error = read(*source, 0, bytes)) return error;
       if (op.kind == Kind::append_file)
         write(*inode, inode->cache.size(), bytes);
       else
-        merge(*inode, op.offset, bytes);
+        write(*inode, op.offset, bytes);
       return 0;
     }
     case Kind::zero_fill: write(*inode, 0, Bytes(op.size)); return 0;

@@ -124,7 +124,6 @@ class MemoryDisk final : public Disk {
   int remove(const std::string& path);
   int read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const;
   void write(Inode& inode, std::uint64_t offset, ByteView bytes);
-  void merge(Inode& inode, std::uint64_t offset, ByteView bytes);
   void sync(Inode& inode);
   void fail_partly(const FileOp& op);
   void run_partly(FileOp& op);

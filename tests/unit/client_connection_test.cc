@@ -10,6 +10,7 @@
 #include <string>
 
 #include "client/connector.h"
+#include "client/signals.h"
 
 using namespace cproto;
 using namespace cproto::client;
@@ -44,7 +45,10 @@ class Listener {
 
 class Rig final : public Connector::Owner, public Connection::Owner {
  public:
-  Rig() { uv_loop_init(&loop_); }
+  Rig() {
+    ignore_broken_pipes();  // as the program does: here the other side closes first
+    uv_loop_init(&loop_);
+  }
   ~Rig() {
     connection.reset();
     connector.reset();
