@@ -326,6 +326,7 @@ void Delivery::forget(std::uint64_t session) {
 
 void Delivery::take_frames(const Record& record) {
   const SessionEntry* session = registry_.find(record.session);
+  if (session == nullptr && is_replaying_) return;  // it was over before the checkpoint
   if (session == nullptr) return log_.error("messages of a session whose record is damaged are left in the journal");
   InboxLog* plain = nullptr;
   bool is_unfinished = unfinished_.contains(record.session);
@@ -360,7 +361,7 @@ void Delivery::take_frame(const SessionEntry& session, Seq number, FrameType typ
   assembly.add(number, payload);
   if (type == FrameType::data) {
     deliver(session, assembly);
-    unfinished_.erase(session.index);
+    erase(session.index);
   } else if (!is_replaying_ && (assembly.part || assembly.bytes.size() > options_.assembly_bytes) &&
              std::find(spills_.begin(), spills_.end(), session.index) == spills_.end()) {
     spills_.push_back(session.index);
@@ -384,6 +385,13 @@ void Delivery::drop(std::uint64_t session) {
   if (it == unfinished_.end()) return;
   if (it->second.assembly.part) done_parts_.push_back(it->second.assembly.part);
   std::erase(spills_, session);
+  erase(session);
+}
+
+// A recovery from the checkpoint there is now would still need its pieces.
+void Delivery::erase(std::uint64_t session) {
+  const auto it = unfinished_.find(session);
+  if (it->second.first_batch != 0) finished_from_ = std::min(finished_from_, it->second.first_batch);
   unfinished_.erase(it);
 }
 
@@ -614,6 +622,7 @@ void Delivery::begin_checkpoint() {
   last_checkpoint_ = now_;
   checkpoint_ = {.delivered = delivered_, .next_log_id = next_log_id_, .logs = {}, .parts = {}};
   going_parts_ = std::exchange(done_parts_, {});
+  going_finished_from_ = std::exchange(finished_from_, kNoBatch);
   const auto open = std::count_if(logs_.begin(), logs_.end(), [](const auto& it) { return it.second->file.is_open(); });
   Job job;
   for (auto& [key, log] : logs_) {
@@ -667,6 +676,7 @@ void Delivery::on_checkpoint_durable() {
   // From here on recovery takes unfinished messages of these parts from there.
   for (const CheckpointRecord::Part& part : checkpoint_.parts)
     if (const auto it = unfinished_.find(part.session); it != unfinished_.end()) it->second.first_batch = 0;
+  going_finished_from_ = kNoBatch;
   Job job;
   std::vector<std::shared_ptr<Part>> parts = std::exchange(going_parts_, {});
   for (const auto& part : parts) {
@@ -703,6 +713,10 @@ bool Delivery::is_idle() const {
 }
 
 bool Delivery::carry_forward(std::uint64_t before_batch) {
+  if (std::min(finished_from_, going_finished_from_) < before_batch) {
+    wants_checkpoint_ = true;
+    return false;
+  }
   for (auto& [session, unfinished] : unfinished_) {
     if (unfinished.first_batch == 0 || unfinished.first_batch >= before_batch) continue;
     if (unfinished.assembly.part) {  // the next checkpoint has it

@@ -81,6 +81,7 @@ class Delivery {
   std::uint64_t backlog_batches() const { return queue_.size(); }
 
  private:
+  static constexpr std::uint64_t kNoBatch = ~std::uint64_t{0};
   struct Unfinished {
     Assembly assembly;
     std::uint64_t first_batch = 0;  // the first with pieces of it that are in no part
@@ -102,6 +103,7 @@ class Delivery {
   void on_header(const SessionEntry& session, Seq number, ByteView payload);
   void deliver(const SessionEntry& session, Assembly& assembly);
   void drop(std::uint64_t session);
+  void erase(std::uint64_t session);
   InboxLog& log_of(const std::string& client_id, const std::string& channel, MessageKind kind);
   void put(InboxLog& log, MessageKind kind, ByteView payload);
   void queue(InboxLog& log);
@@ -156,6 +158,9 @@ class Delivery {
   std::vector<std::shared_ptr<File>> closing_files_;
   std::vector<std::shared_ptr<Part>> done_parts_;   // to go with the next checkpoint
   std::vector<std::shared_ptr<Part>> going_parts_;  // with the one being made
+  // The first batch with pieces of messages that were whole after the last checkpoint, and before the one being made.
+  std::uint64_t finished_from_ = kNoBatch;
+  std::uint64_t going_finished_from_ = kNoBatch;
   bool wants_checkpoint_ = false;
   bool has_work_since_checkpoint_ = false;
   Instant restart_at_ = kNever;

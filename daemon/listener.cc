@@ -104,11 +104,12 @@ std::unique_ptr<Listener::Problem> Listener::open_one(const std::string& host) {
   return nullptr;
 }
 
+// Pre: the connection in question is counted already.
 bool Listener::is_too_many(const std::string& host) const {
-  if (options_.connections_max > 0 && connections_.size() >= options_.connections_max) return true;
+  if (options_.connections_max > 0 && connections_.size() > options_.connections_max) return true;
   const auto it = per_address_.find(host);
   return options_.connections_per_address_max > 0 && it != per_address_.end() &&
-         it->second >= options_.connections_per_address_max;
+         it->second > options_.connections_per_address_max;
 }
 
 void Listener::on_connection(uv_stream_t* listener, int status) {
@@ -120,9 +121,8 @@ void Listener::on_connection(uv_stream_t* listener, int status) {
     shared_.log.warn(std::string("a connection could not be taken: ") + uv_strerror(error));
     return connection.close();
   }
-  const bool too_many = is_too_many(connection.host());
   ++per_address_[connection.host()];
-  if (!too_many) return;
+  if (!is_too_many(connection.host())) return;
   ++refused_;
   const Instant now = shared_.reactor.now();
   if (now - kSayAgain >= refusal_said_at_) {

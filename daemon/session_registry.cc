@@ -161,7 +161,7 @@ SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord&
     slot->kind = record.kind;
     slot->max_packet_size = record.max_packet_size;
     by_id_[record.id] = slot.get();
-    next_index_ = std::max(next_index_, index + 1);
+    reserve(index);
     std::vector<std::string>& channels = channels_of_client_[record.client_id];
     if (std::find(channels.begin(), channels.end(), record.channel) == channels.end())
       channels.push_back(record.channel);

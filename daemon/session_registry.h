@@ -2,6 +2,7 @@
 // of it is durable; not how bytes get to the disk (store) nor what is said on the wire (ServerSession).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -85,6 +86,8 @@ class SessionRegistry {
 
   // nullptr if there is none.
   SessionEntry* find(std::uint64_t index);
+  // A record speaks of this index: no session to come may have it.
+  void reserve(std::uint64_t index) { next_index_ = std::max(next_index_, index + 1); }
   // From a session record: begins the session, or moves it there.
   SessionEntry& restore(std::uint64_t index, const SessionRecord& record);
 

@@ -133,6 +133,8 @@ void Store::first_pass(Chain& chain) {
     if (!read_batch(disk_, chain, batch, bytes)) continue;
     const auto each = [&](const Record& record) {
       delivery.note(record, batch.header.number);
+      // Of a session that is over there may be its end and no more.
+      registry_->reserve(record.session);
       if (record.type != RecordType::session) return;
       if (const auto session = decode_session(record.body)) registry_->restore(record.session, *session);
     };

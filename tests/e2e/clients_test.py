@@ -34,6 +34,8 @@ class Clients(TestCase):
             feeders[name].allow(len(lines[name]))
         for name in names:
             self.assertEqual(senders[name].wait(240), 0, "%s: %s" % (name, senders[name].errors))
+        self.assert_stops(daemon)
+        for name in names:
             self.assert_arrives(daemon.inbox(name), lines[name])
 
     def test_two_clients_of_one_name_both_complete_and_each_is_in_its_own_order(self):
@@ -46,6 +48,7 @@ class Clients(TestCase):
             senders[one] = self.sender(daemon, "--lines", path, client="both")
         for one in lines:
             self.assertEqual(senders[one].wait(), 0, senders[one].errors)
+        self.assert_stops(daemon)
         arrived = daemon.inbox("both").read_bytes().splitlines(keepends=True)
         self.assertEqual(len(arrived), 100_000)
         for one in lines:

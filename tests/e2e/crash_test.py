@@ -28,6 +28,7 @@ class Crash(TestCase):
         feeder = Feeder(sender.stdin, lines, allowed=0)
         self.kill_during(daemon, feeder, log, len(lines), times=5)
         self.assertEqual(sender.wait(240), 0, sender.errors)
+        self.assert_stops(daemon)
         self.assert_arrives(log, lines)
         wait_for(lambda: size_of(tail.output) >= len(lines), "all of it in tail's output")
         tail.stop()
@@ -52,6 +53,7 @@ class Crash(TestCase):
         daemon.kill()
         daemon.start()
         self.send(daemon, "-m", "behind")
+        self.assert_stops(daemon)
         self.assert_arrives(log, lines + b"behind\n")
 
     def test_what_was_acknowledged_is_delivered_by_the_next_daemon_though_nobody_comes_back(self):

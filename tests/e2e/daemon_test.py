@@ -132,6 +132,7 @@ class Run(TestCase):
     def test_modes_of_what_is_in_the_store(self):
         daemon = self.daemon()
         self.send(daemon, "-m", "x")
+        self.assert_arrives(daemon.inbox("client"), b"x\n")
         modes = {path: os.stat(path).st_mode & 0o7777 for path in
                  (daemon.store, daemon.store / "journal", daemon.inbox("client").parent, daemon.inbox("client"))}
         self.assertEqual([oct(modes[path]) for path in modes], ["0o700", "0o700", "0o2750", "0o640"])
@@ -222,7 +223,9 @@ class Run(TestCase):
 
     def test_a_thousand_sessions_give_their_descriptors_back(self):
         daemon = self.daemon()
-        self.assert_served(daemon)
+        self.assert_served(daemon, client="many")  # its log is open from now on
+        log = daemon.inbox("many")
+        first = log.read_bytes()
         before = descriptors(daemon.pid)
         for batch in range(10):
             peers = [Peer(daemon.port) for _ in range(100)]
@@ -233,7 +236,7 @@ class Run(TestCase):
                 peer.finish(term.session, 1)
                 peer.close()
         wait_for(lambda: descriptors(daemon.pid) == before, lambda: "%d descriptors, not %d" % (before, descriptors(daemon.pid)))
-        self.assertEqual(daemon.inbox("many").read_bytes(), b"one\n" * 1000)
+        self.assert_arrives(log, first + b"one\n" * 1000)
 
 
 if __name__ == "__main__":

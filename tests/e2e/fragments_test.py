@@ -1,20 +1,13 @@
 """Large messages: in small packets, through a small window, over connections that break."""
-import struct
 import subprocess
-import zlib
 
 from proxy import Proxy
-from support import LONG, TestCase, main, size_of, wait_for
+from support import LONG, TestCase, main, size_of, stored, wait_for
 
 PACKET = 1024
 WINDOW = 5
 SIZE = (64 if LONG else 8) << 20
 SMALL = ["--max-packet-size", PACKET, "--window-size", WINDOW]
-
-
-def stored(*messages):
-    """A .bin: u32 length, u32 CRC-32, the bytes."""
-    return b"".join(struct.pack(">II", len(message), zlib.crc32(message)) + message for message in messages)
 
 
 class Fragments(TestCase):

@@ -15,13 +15,16 @@ class Inbox(TestCase):
         self.feeder = Feeder(self.sender_under_test.stdin, self.lines, allowed=0)
 
     def go_to(self, part, path=None, base=0):
-        """Lets more come and waits until some of it is there."""
+        """Lets more come and waits until some of it is there, also behind the last move."""
+        path = path or self.log
         self.feeder.allow(int(len(self.lines) * part))
-        wait_for(lambda: base + size_of(path or self.log) >= len(self.lines) * part * 0.7, "%d %%" % (part * 100), interval=0.001)
+        wait_for(lambda: path.exists() and base + size_of(path) >= len(self.lines) * part * 0.7, "%d %%" % (part * 100),
+                 interval=0.001)
 
     def finish(self):
         self.feeder.allow(len(self.lines))
         self.assertEqual(self.sender_under_test.wait(), 0, self.sender_under_test.errors)
+        self.assert_stops(self.served)
 
     def test_a_log_that_is_renamed_again_and_again_loses_nothing_and_repeats_nothing(self):
         self.begin()
@@ -76,6 +79,8 @@ class Inbox(TestCase):
         log.unlink()
         daemon.start()
         self.send(daemon, "-m", "new")
+        wait_for(lambda: log.exists() and log.read_bytes().endswith(b"new\n"), "the new line")
+        self.assert_stops(daemon)
         self.assertEqual(log.read_bytes().splitlines()[-1:], [b"new"])
         self.assertLessEqual(log.read_bytes().count(b"old"), 1)
 

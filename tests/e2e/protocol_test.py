@@ -164,6 +164,7 @@ class Protocol(TestCase):
         peer.finish(terms.session, 1)
         for restarted in (False, True):
             if restarted:
+                self.assert_served(daemon)  # what is durable now is behind the record of its end
                 daemon.kill()
                 daemon.start()
             peer = self.peer(daemon)

@@ -43,9 +43,13 @@ class Proxy:
         while True:
             try:
                 client, _ = self.listener.accept()
+            except OSError:
+                return  # closed
+            try:
                 server = socket.create_connection(("127.0.0.1", self.upstream))
             except OSError:
-                return
+                client.close()  # the daemon is away; whoever comes again may find it
+                continue
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:

@@ -1,12 +1,19 @@
 """cproto-send as people and scripts meet it: statuses, signals, what is said, and what a line is."""
+import fcntl
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 
-from support import Feeder, TestCase, main, numbered_lines, size_of, wait_for
+from support import Feeder, TestCase, main, numbered_lines, size_of, stored, wait_for
+
+
+def is_empty(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0] == 0
 
 
 def unused_port():
@@ -34,7 +41,7 @@ class Statuses(TestCase):
         there.write_bytes(b"I am here")
         sender = self.send(daemon, "--binary", there, self.directory / "none", there, status=66)
         self.assert_says(sender, "none")
-        self.assertEqual(daemon.inbox("client", ending="bin").read_bytes().count(b"I am here"), 2)
+        self.assert_arrives(daemon.inbox("client", ending="bin"), stored(b"I am here", b"I am here"))
 
     def test_a_directory_as_input_is_status_66(self):
         self.assert_says(self.send(self.daemon(), "--lines", self.directory, status=66), str(self.directory))
@@ -120,9 +127,12 @@ class Statuses(TestCase):
         sender.stdin.write(b"one\n")
         sender.stdin.flush()
         wait_for(lambda: size_of(daemon.inbox("client")) == 4, "the first line")
-        daemon.kill()
+        # Read, and on its way to a daemon that will never acknowledge it.
+        os.kill(daemon.pid, signal.SIGSTOP)
         sender.stdin.write(b"two\n")
         sender.stdin.flush()
+        wait_for(lambda: is_empty(sender.stdin), "the second line to be read")
+        daemon.kill()
         wait_for(lambda: "next try" in sender.errors, "the loss")
         os.kill(sender.process.pid, signal.SIGINT)
         time.sleep(0.3)
@@ -169,13 +179,14 @@ class Said(TestCase):
         daemon = self.daemon()
         daemon.kill()
         sender = self.sender(daemon, "-m", "patience")
-        wait_for(lambda: "next try" in sender.errors, "the line about it")
-        time.sleep(1)
+        wait_for(lambda: "Next try" in sender.errors, "the line about it")
+        time.sleep(1)  # some more tries, of which nothing is said
         daemon.start()
         self.assertEqual(sender.wait(), 0, sender.errors)
         lines = sender.errors.splitlines()
         self.assertEqual(len(lines), 2, sender.errors)
-        self.assertIn("connection refused", lines[0])
+        self.assertRegex(lines[0], r"^cproto-send: 127\.0\.0\.1:\d+: connection refused; is cprotod running, and does it listen on "
+                                   r"this address\? Next try in \d+ m?s$")
         self.assertIn("reached after", lines[1])
         self.assert_arrives(daemon.inbox("client"), b"patience\n")
 

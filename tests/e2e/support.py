@@ -10,12 +10,14 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CPROTO_BIN", ROOT / "build" / "release" / "bin"))
@@ -304,6 +306,11 @@ class TestCase(unittest.TestCase):
         self.send(daemon, "-m", text[:-1].decode(), client=client)
         wait_for(lambda: size_of(daemon.inbox(client)) >= before + len(text), "the bystander's message")
         self.assert_same_bytes(daemon.inbox(client).read_bytes()[before:], text)
+
+
+def stored(*messages):
+    """What a .bin holds: u32 length, u32 CRC-32 and the bytes of each."""
+    return b"".join(struct.pack(">II", len(message), zlib.crc32(message)) + message for message in messages)
 
 
 def numbered_lines(count, prefix="line"):
