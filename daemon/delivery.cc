@@ -102,6 +102,7 @@ void Delivery::restore(std::uint64_t session, const PiecesRecord& pieces, std::u
   Unfinished& unfinished = unfinished_[session];
   unfinished = {};
   unfinished.first_batch = batch;
+  unfinished.is_carried = true;
   Assembly& assembly = unfinished.assembly;
   assembly.first = pieces.first;
   assembly.through = pieces.through;
@@ -287,13 +288,17 @@ void Delivery::take_batch(const BatchPlace& place, ByteView bytes) {
                 {[this](const Record& record) { take_record(record); },
                  [this](const std::optional<Record>& record) {
                    if (!record || record->type != RecordType::frames) return;
+                   Seq expected = record->first;
                    salvage_frames(*record, [&](Seq number, ByteView frame) {
+                     if (number != expected) lose(record->session);
+                     expected = number.next();
                      Record one = *record;
                      one.first = number;
                      one.count = 1;
                      one.body = frame;
                      take_frames(one);
                    });
+                   if (expected != record->first + record->count) lose(record->session);
                  }});
 }
 
@@ -329,7 +334,8 @@ void Delivery::take_frames(const Record& record) {
   if (session == nullptr && is_replaying_) return;  // it was over before the checkpoint
   if (session == nullptr) return log_.error("messages of a session whose record is damaged are left in the journal");
   InboxLog* plain = nullptr;
-  bool is_unfinished = unfinished_.contains(record.session);
+  const auto is_within = [&] { return unfinished_.contains(record.session) || damaged_.contains(record.session); };
+  bool is_unfinished = is_within();
   ByteView rest = record.body;
   for (Seq number = record.first; !rest.empty(); number = number.next()) {
     const FrameHeader header = decode_header(rest.data());
@@ -341,14 +347,20 @@ void Delivery::take_frames(const Record& record) {
       put(*plain, session->kind, payload);
     } else {
       take_frame(*session, number, header.type, payload);
-      is_unfinished = unfinished_.contains(record.session);
+      is_unfinished = is_within();
     }
   }
 }
 
 void Delivery::take_frame(const SessionEntry& session, Seq number, FrameType type, ByteView payload) {
-  const auto it = unfinished_.find(session.index);
+  auto it = unfinished_.find(session.index);
   if (it != unfinished_.end() && number <= it->second.assembly.through) return;  // carried forward, or in its part
+  if (it != unfinished_.end() && number > it->second.assembly.through.next()) {
+    // What was carried forward of a message that was whole long ago; anything else is a loss.
+    it->second.is_carried ? drop(session.index) : lose(session.index);
+    it = unfinished_.end();
+  }
+  if (is_swallowed(session.index, type)) return;
   if (type == FrameType::header) return on_header(session, number, payload);
   Unfinished& unfinished = it != unfinished_.end() ? it->second : unfinished_[session.index];
   Assembly& assembly = unfinished.assembly;
@@ -359,6 +371,7 @@ void Delivery::take_frame(const SessionEntry& session, Seq number, FrameType typ
     assembly.channel = session.channel;
   }
   assembly.add(number, payload);
+  unfinished.is_carried = false;
   if (type == FrameType::data) {
     deliver(session, assembly);
     erase(session.index);
@@ -386,6 +399,27 @@ void Delivery::drop(std::uint64_t session) {
   if (it->second.assembly.part) done_parts_.push_back(it->second.assembly.part);
   std::erase(spills_, session);
   erase(session);
+}
+
+// Numbers of this session are lost to damage. A message that lacks some of them is not delivered.
+void Delivery::lose(std::uint64_t session) {
+  const bool was_within = unfinished_.contains(session);
+  drop(session);
+  damaged_[session] = damaged_[session] || was_within;
+}
+
+// Behind a loss nobody knows where a message begins. A frame that is a message by itself is believed to be one, unless
+// another was begun before the loss; of all others the rest is left out.
+bool Delivery::is_swallowed(std::uint64_t session, FrameType type) {
+  const auto it = damaged_.find(session);
+  if (it == damaged_.end()) return false;
+  if (type == FrameType::fragment) it->second = true;
+  if (type == FrameType::fragment) return true;
+  const bool is_rest = type == FrameType::data && it->second;
+  if (is_rest && !is_replaying_)
+    log_.error("a message of session " + std::to_string(session) + " is left out: the journal was damaged within it");
+  damaged_.erase(it);
+  return is_rest;
 }
 
 // A recovery from the checkpoint there is now would still need its pieces.

@@ -85,6 +85,7 @@ class Delivery {
   struct Unfinished {
     Assembly assembly;
     std::uint64_t first_batch = 0;  // the first with pieces of it that are in no part
+    bool is_carried = false;        // as it was carried forward: it may be whole by now, and all else of it gone
   };
   // A log and how many operations of a job end its share.
   struct Share {
@@ -104,6 +105,8 @@ class Delivery {
   void deliver(const SessionEntry& session, Assembly& assembly);
   void drop(std::uint64_t session);
   void erase(std::uint64_t session);
+  void lose(std::uint64_t session);
+  bool is_swallowed(std::uint64_t session, FrameType type);
   InboxLog& log_of(const std::string& client_id, const std::string& channel, MessageKind kind);
   void put(InboxLog& log, MessageKind kind, ByteView payload);
   void queue(InboxLog& log);
@@ -141,11 +144,12 @@ class Delivery {
   Bytes read_buffer_;
   std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
   std::unordered_map<std::uint64_t, Unfinished> unfinished_;
-  std::vector<InboxLog*> round_;       // with something pending
-  std::uint64_t round_through_ = 0;    // the last batch whose messages are in the round
-  std::vector<std::uint64_t> spills_;  // sessions whose assembly goes to its part
-  std::size_t spill_operations_ = 0;   // of the job under way
-  std::uint64_t blocked_bytes_ = 0;    // waiting for logs that cannot be written
+  std::unordered_map<std::uint64_t, bool> damaged_;  // sessions behind a loss; whether within a message
+  std::vector<InboxLog*> round_;                     // with something pending
+  std::uint64_t round_through_ = 0;                  // the last batch whose messages are in the round
+  std::vector<std::uint64_t> spills_;                // sessions whose assembly goes to its part
+  std::size_t spill_operations_ = 0;                 // of the job under way
+  std::uint64_t blocked_bytes_ = 0;                  // waiting for logs that cannot be written
   std::uint64_t taking_batch_ = 0;
   std::vector<FileStatus> statuses_;                                // of the job under way
   Instant spills_blocked_until_{};                                  // after a failure

@@ -201,7 +201,7 @@ void MemoryDisk::run_partly(FileOp& op) {
 int MemoryDisk::try_operation(FileOp& op) {
   if (operations_left_) {
     if (*operations_left_ == 0) {
-      operations_left_.reset();
+      kill_process();  // now: what its jobs point at goes while this is thrown
       throw ProcessDied{};
     }
     --*operations_left_;
