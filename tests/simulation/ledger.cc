@@ -32,6 +32,12 @@ void Ledger::on_told(const SessionId& id, Seq through) {
   told = std::max(told, through);
 }
 
+std::uint64_t Ledger::progress() const {
+  std::uint64_t progress = sessions_.size();
+  for (const auto& [id, through] : told_) progress += through.value;
+  return progress;
+}
+
 bool Ledger::is_closed(const SessionId& id) const {
   return std::any_of(sessions_.begin(), sessions_.end(),
                      [&](const auto& one) { return one.second.id == id && one.second.is_closed; });

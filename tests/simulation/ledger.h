@@ -42,6 +42,8 @@ class Ledger {
   // What the server has told, in whatever frame: everything up to `through` of this session is durable.
   void on_told(const SessionId& id, Seq through);
   const std::map<SessionId, Seq>& told() const { return told_; }
+  // Becomes more with every number that is told, and with every session.
+  std::uint64_t progress() const;
   bool is_closed(const SessionId& id) const;
 
   // Empty, or what is wrong. `is_final`: everything acknowledged has to be there by now.

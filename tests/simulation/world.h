@@ -56,6 +56,7 @@ class World {
   bool run_until(Instant end, bool until_done);
   void tick();
   void heal();
+  void run_while_there_is_progress();
   void check_the_end();
 
   TraceLog trace_;
