@@ -1,0 +1,322 @@
+#include "daemon/inbox.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace cproto {
+
+namespace {
+
+constexpr std::uint32_t kLogMode = 0640;
+constexpr std::uint32_t kDirectoryMode = 02750;
+constexpr std::size_t kLogsPerJob = 64;
+constexpr std::size_t kOpenLogs = 512;
+constexpr Duration kIdleLog = 60s;
+constexpr Duration kRetry = 5s;
+constexpr std::size_t kOpenOperations = 5;
+
+std::string hex(std::uint64_t value) {
+  std::uint8_t bytes[8];
+  store_be(bytes, value);
+  return to_hex(bytes);
+}
+
+}  // namespace
+
+// --- recovery ---
+
+void Inbox::restore(const LogRecord& record) {
+  std::unique_ptr<InboxLog>& log = logs_[record.client_id + "/" + record.name];
+  log = std::make_unique<InboxLog>();
+  log->client_id = record.client_id;
+  log->name = record.name;
+  log->path = directory_ + "/" + record.client_id + "/" + record.name;
+  log->id = record.id;
+  log->link = links_ + "/" + hex(record.id);
+  log->identity = {record.device, record.inode, record.length, true};
+  log->length = record.length;
+  log->state = InboxLog::State::ready;
+  log->is_rewriting = true;
+  next_log_id_ = std::max(next_log_id_, record.id + 1);
+}
+
+void Inbox::open_again() {
+  for (auto it = logs_.begin(); it != logs_.end();) {
+    const std::string trouble = open_again(*it->second);
+    if (!trouble.empty()) log_.warn(trouble);
+    it = trouble.empty() ? std::next(it) : logs_.erase(it);
+  }
+}
+
+// The file under the log's name, if it is still the one; else the one under its second name, which is completed there.
+std::string Inbox::open_again(InboxLog& log) {
+  const FileStatus wanted = log.identity;
+  for (const std::string* path : {&log.path, &log.link}) {
+    FileStatus status;
+    Job job{file_op::open(log.file, *path), file_op::status(log.file, status)};
+    if (!disk_.run(job).ok()) continue;
+    if (status.device != wanted.device || status.inode != wanted.inode) {
+      Job close{file_op::close(log.file)};
+      disk_.run(close);
+      continue;
+    }
+    log.state = path == &log.path ? InboxLog::State::ready : InboxLog::State::left;
+    if (status.size < log.length) {
+      log_.warn(log.path + " became shorter (" + std::to_string(status.size) + " of " + std::to_string(log.length) +
+                " bytes); going on at its end");
+      log.length = status.size;
+    }
+    return {};
+  }
+  return log.path + " was removed while cprotod was down; beginning a new one";
+}
+
+void Inbox::add_wanted(std::set<std::string>& paths) const {
+  for (const auto& [key, log] : logs_) paths.insert(log->link);
+}
+
+void Inbox::set_recovering(bool is_recovering) {
+  is_recovering_ = is_recovering;
+  if (is_recovering) return;
+  for (auto& [key, log] : logs_) log->is_rewriting = false;
+}
+
+// --- messages ---
+
+InboxLog& Inbox::log_of(const std::string& client_id, const std::string& channel, MessageKind kind) {
+  const std::string name = channel + (kind == MessageKind::binary ? ".bin" : ".log");
+  std::unique_ptr<InboxLog>& log = logs_[client_id + "/" + name];
+  if (!log) {
+    log = std::make_unique<InboxLog>();
+    log->client_id = client_id;
+    log->name = name;
+    log->path = directory_ + "/" + client_id + "/" + name;
+  }
+  return *log;
+}
+
+// USER.md, "The inbox": text is the message and one LF; binary is u32 length, u32 CRC-32, bytes.
+void Inbox::put(InboxLog& log, MessageKind kind, ByteView payload) {
+  Bytes& out = log.tail();
+  if (kind == MessageKind::binary) {
+    ByteWriter writer(out);
+    writer.u32(static_cast<std::uint32_t>(payload.size()));
+    writer.u32(crc32(0, payload));
+    writer.bytes(payload);
+  } else {
+    append(out, payload);
+    out.push_back('\n');
+  }
+  queue(log, payload.size());
+}
+
+void Inbox::put(InboxLog& log, Assembly& assembly) {
+  const std::size_t in_memory = assembly.bytes.size();
+  if (assembly.kind == MessageKind::binary) {
+    ByteWriter writer(log.tail());
+    writer.u32(static_cast<std::uint32_t>(assembly.size()));
+    writer.u32(assembly.checksum);
+  }
+  log.pending.push_back({assembly.part, std::move(assembly.bytes)});
+  if (assembly.kind != MessageKind::binary) log.tail().push_back('\n');
+  queue(log, in_memory);
+}
+
+void Inbox::queue(InboxLog& log, std::size_t size) {
+  if (!log.trouble.empty()) blocked_bytes_ += size;
+  if (log.is_queued) return;
+  log.is_queued = true;
+  pending_.push_back(&log);
+}
+
+bool Inbox::is_all_blocked(Instant now) const {
+  return std::all_of(pending_.begin(), pending_.end(), [&](const InboxLog* log) { return is_blocked(*log, now); });
+}
+
+Instant Inbox::next_deadline(Instant now) const {
+  Instant deadline = kNever;
+  for (const InboxLog* log : pending_)
+    if (is_blocked(*log, now)) deadline = std::min(deadline, log->blocked_until);
+  return deadline;
+}
+
+// --- opening ---
+
+Job Inbox::opening_job(Instant now) {
+  opening_.clear();
+  for (InboxLog* log : pending_)
+    if (log->state == InboxLog::State::closed && !is_blocked(*log, now) && opening_.size() < kLogsPerJob)
+      opening_.push_back(log);
+  if (opening_.empty()) return {};
+  statuses_.assign(opening_.size() * 2, {});
+  Job job;
+  // Both names are to be there for as long as the log record is.
+  std::set<std::string> directories{directory_, links_};
+  for (std::size_t i = 0; i < opening_.size(); ++i) {
+    InboxLog& log = *opening_[i];
+    const std::string folder = directory_ + "/" + log.client_id;
+    log.id = next_log_id_++;
+    log.link = links_ + "/" + hex(log.id);
+    job.push_back(file_op::make_directory(folder, kDirectoryMode));
+    job.push_back(file_op::open_or_create(log.file, log.path, kLogMode));
+    job.push_back(file_op::status(log.file, statuses_[i * 2]));
+    job.push_back(file_op::make_link(log.path, log.link));
+    job.push_back(file_op::status_of_path(log.link, statuses_[i * 2 + 1]));
+    directories.insert(folder);
+  }
+  for (const std::string& directory : directories) job.push_back(file_op::sync_directory(directory));
+  return job;
+}
+
+void Inbox::on_opened(Instant now, JobResult result, Journal& journal) {
+  const bool all_are_open = result.ok() || result.operation >= opening_.size() * kOpenOperations;
+  const std::size_t opened = result.ok() ? opening_.size() : all_are_open ? 0 : result.operation / kOpenOperations;
+  for (std::size_t i = 0; i < opened; ++i) {
+    InboxLog& log = *opening_[i];
+    const FileStatus& status = statuses_[i * 2];
+    if (statuses_[i * 2 + 1].inode != status.inode || statuses_[i * 2 + 1].device != status.device) {
+      block(log, now, ESTALE, "opening");  // renamed between the two
+      continue;
+    }
+    log.identity = status;
+    log.length = status.size;
+    log.is_rewriting = false;
+    log.trouble.clear();
+    log.state = InboxLog::State::registering;
+    log.registered_in = journal.gathering_number();
+    Bytes body;
+    encode_log({log.id, log.client_id, log.name, status.device, status.inode, status.size}, body);
+    for (int copy = 0; copy < 2; ++copy) journal.append({.type = RecordType::log_opened, .body = body});
+  }
+  if (all_are_open && !result.ok())
+    for (InboxLog* log : opening_) block(*log, now, result.error, "opening");
+  else if (opened < opening_.size())
+    block(*opening_[opened], now, result.error, "opening");
+  journal.flush();
+}
+
+void Inbox::block(InboxLog& log, Instant now, int error, const char* doing) {
+  log.blocked_until = now + kRetry;
+  const std::string trouble = std::strerror(error);
+  if (log.trouble != trouble) log_.warn(log.path + ": " + doing + " fails (" + trouble + "); what is for it waits");
+  log.trouble = trouble;
+  if (log.state != InboxLog::State::closed || !log.file.is_open()) return;
+  const auto file = std::make_shared<File>(std::exchange(log.file, {}));
+  disk_.submit({file_op::close(*file)}, [file](JobResult) {});
+}
+
+// --- writing ---
+
+void Inbox::add_writes(Instant now, const Journal& journal, Job& job) {
+  shares_.clear();
+  statuses_.assign(pending_.size(), {});
+  for (InboxLog* log : pending_) {
+    if (log->state == InboxLog::State::registering && log->registered_in <= journal.last_durable())
+      log->state = InboxLog::State::ready;
+    const bool is_writable = log->state == InboxLog::State::ready || log->state == InboxLog::State::left;
+    if (!is_writable || is_blocked(*log, now)) continue;
+    if (log->state == InboxLog::State::ready && !log->is_rewriting)
+      job.push_back(file_op::expect_identity(log->path, log->identity));
+    std::uint64_t at = log->length;
+    for (LogChunk& chunk : log->pending) {
+      if (chunk.part && chunk.part->written > 0) {
+        job.push_back(log->is_rewriting ? file_op::write_file(log->file, at, chunk.part->file, chunk.part->written)
+                                        : file_op::append_file(log->file, chunk.part->file, chunk.part->written));
+        at += chunk.part->written;
+      }
+      job.push_back(log->is_rewriting ? file_op::write(log->file, at, chunk.bytes)
+                                      : file_op::append(log->file, chunk.bytes));
+      at += chunk.bytes.size();
+    }
+    job.push_back(file_op::status(log->file, statuses_[shares_.size()]));
+    shares_.push_back({log, job.size()});
+  }
+}
+
+void Inbox::on_written(Instant now, JobResult result) {
+  for (std::size_t i = 0; i < shares_.size(); ++i) {
+    InboxLog& log = *shares_[i].log;
+    if (result.ok() || shares_[i].end <= result.operation) {
+      log.identity.size = statuses_[i].size;
+      complete(log, now);
+      continue;
+    }
+    if (result.error == ESTALE && log.state == InboxLog::State::ready) {
+      log.state = InboxLog::State::left;  // renamed or removed: the rest still belongs to it
+    } else {
+      log.is_rewriting = true;  // part of it may be there
+      block(log, now, result.error, "writing");
+    }
+    break;  // the shares behind it were not run
+  }
+  if (pending_.empty()) blocked_bytes_ = 0;
+}
+
+void Inbox::complete(InboxLog& log, Instant now) {
+  for (LogChunk& chunk : log.pending) log.length += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
+  log.pending.clear();
+  log.is_dirty = true;
+  log.is_queued = false;
+  if (!log.trouble.empty()) log_.info(log.path + " can be written again");
+  log.trouble.clear();
+  log.last_written = now;
+  std::erase(pending_, &log);
+  const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
+  if (log.state == InboxLog::State::left) wants_checkpoint_ = true;
+  if (was_rewriting || log.identity.size == log.length) return;
+  log_.warn(log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
+            "; going on at its end");
+  log.length = log.identity.size;
+  wants_checkpoint_ = true;
+}
+
+void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
+  for (auto& [key, log] : logs_) {
+    if (!log->file.is_open()) continue;
+    files.push_back(std::make_shared<File>(std::exchange(log->file, {})));
+    job.push_back(file_op::close(*files.back()));
+  }
+}
+
+// --- checkpoints ---
+
+void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job) {
+  wants_checkpoint_ = false;
+  checkpoint.next_log_id = next_log_id_;
+  const auto open = std::count_if(logs_.begin(), logs_.end(), [](const auto& it) { return it.second->file.is_open(); });
+  for (auto& [key, log] : logs_) {
+    if (log->state == InboxLog::State::closed) continue;
+    const bool is_idle = log->state == InboxLog::State::ready && !log->is_dirty &&
+                         (now - log->last_written > kIdleLog || static_cast<std::size_t>(open) > kOpenLogs);
+    if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
+    if (log->state == InboxLog::State::left || is_idle) {
+      log->state = InboxLog::State::closing;
+    } else {
+      checkpoint.logs.push_back(
+          {log->id, log->client_id, log->name, log->identity.device, log->identity.inode, log->length});
+    }
+  }
+}
+
+void Inbox::on_synced() {
+  for (auto& [key, log] : logs_) log->is_dirty = false;
+}
+
+void Inbox::on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& files) {
+  for (auto it = logs_.begin(); it != logs_.end();) {
+    InboxLog& log = *it->second;
+    if (log.state != InboxLog::State::closing) {
+      ++it;
+      continue;
+    }
+    files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
+    log.state = InboxLog::State::closed;
+    job.push_back(file_op::remove(log.link));
+    job.push_back(file_op::close(*files.back()));
+    it = log.is_queued ? std::next(it) : logs_.erase(it);
+  }
+}
+
+}  // namespace cproto

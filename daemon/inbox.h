@@ -1,0 +1,104 @@
+// The logs of the inbox (STORE.md §6): opens them, appends to them, and knows how long each of them ought to be.
+//
+// Happy path: log_of -> put… -> opening job -> registered in the journal -> writing job. A log seen for the first time
+// is given a second name in the store and registered with its length before the first byte goes to it: so recovery
+// knows what of it is ours. Failure modes: a log renamed or removed is completed under its second name and a new one
+// begun; one that cannot be written waits alone, with its reason.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/assembly.h"
+#include "daemon/disk.h"
+#include "daemon/inbox_log.h"
+#include "daemon/journal.h"
+#include "daemon/log.h"
+#include "daemon/records.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+class Inbox {
+ public:
+  // Logs go below `directory`, their second names into `links`, on the same file system.
+  Inbox(Disk& disk, const std::string& directory, const std::string& links, Log& log)
+      : disk_(disk), directory_(directory), links_(links), log_(log) {}
+
+  const std::string& directory() const { return directory_; }
+
+  // --- recovery ---
+  void restore(const LogRecord& log);
+  // Opens the logs that were restored, under whatever name they have by now. One that is gone is forgotten, and said.
+  void open_again();
+  void add_wanted(std::set<std::string>& paths) const;
+  std::uint64_t next_log_id() const { return next_log_id_; }
+  void begin_log_ids_at(std::uint64_t id) { next_log_id_ = std::max(next_log_id_, id); }
+  // While it recovers, what goes to a log may be there already: it is written where it belongs, whatever is there.
+  void set_recovering(bool is_recovering);
+
+  // --- messages: pending until they were written ---
+  InboxLog& log_of(const std::string& client_id, const std::string& channel, MessageKind kind);
+  void put(InboxLog& log, MessageKind kind, ByteView payload);
+  // The first bytes of this one are in its part.
+  void put(InboxLog& log, Assembly& assembly);
+
+  bool has_pending() const { return !pending_.empty(); }
+  // All that is pending waits for logs that cannot be written for now.
+  bool is_all_blocked(Instant now) const;
+  // Of these, pending since the last time nothing was.
+  std::uint64_t blocked_bytes() const { return blocked_bytes_; }
+  // kNever: nothing is to be tried again.
+  Instant next_deadline(Instant now) const;
+
+  // --- jobs: one at a time; what they point at is here ---
+  // Opens logs that are new. Empty: none is.
+  Job opening_job(Instant now);
+  void on_opened(Instant now, JobResult result, Journal& journal);
+  // Writes what is pending. Adds nothing if nothing can be written.
+  void add_writes(Instant now, const Journal& journal, Job& job);
+  void on_written(Instant now, JobResult result);
+  // Something was found that recovery has to know of: the next checkpoint is not to wait.
+  bool wants_checkpoint() const { return wants_checkpoint_; }
+  // As Assembler::add_closes.
+  void add_closes(Job& job, std::vector<std::shared_ptr<File>>& files);
+
+  // --- checkpoints: begin -> on_synced -> on_durable, or the Inbox is given up ---
+  void begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job);
+  void on_synced();
+  void on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& files);
+
+ private:
+  // A log and how many operations of the job end its share.
+  struct Share {
+    InboxLog* log = nullptr;
+    std::size_t end = 0;
+  };
+
+  bool is_blocked(const InboxLog& log, Instant now) const { return log.blocked_until > now; }
+  std::string open_again(InboxLog& log);
+  void queue(InboxLog& log, std::size_t size);
+  void complete(InboxLog& log, Instant now);
+  void block(InboxLog& log, Instant now, int error, const char* doing);
+
+  Disk& disk_;
+  std::string directory_;
+  std::string links_;
+  Log& log_;
+  std::uint64_t next_log_id_ = 1;
+  std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
+  std::vector<InboxLog*> pending_;
+  std::vector<InboxLog*> opening_;    // of the job under way
+  std::vector<Share> shares_;         // of the job under way
+  std::vector<FileStatus> statuses_;  // of the job under way
+  std::uint64_t blocked_bytes_ = 0;
+  bool is_recovering_ = false;
+  bool wants_checkpoint_ = false;
+};
+
+}  // namespace cproto
