@@ -42,18 +42,15 @@ class RawArguments {
   }
 
   void parse(std::vector<std::string> arguments) {
+    const std::vector<std::string> behind_mark = take_behind_mark(arguments);
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
     app_.parse(std::move(arguments));
-    bool is_behind_mark = false;
     for (std::string& extra : app_.remaining()) {
-      if (is_behind_mark || extra == "-" || !extra.starts_with('-')) {
-        operands_.push_back(std::move(extra));
-      } else if (extra == "--") {
-        is_behind_mark = true;
-      } else {
+      if (extra != "-" && extra.starts_with('-'))
         throw CLI::ExtrasError("unknown option " + extra, CLI::ExitCodes::ExtrasError);
-      }
+      operands_.push_back(std::move(extra));
     }
+    operands_.insert(operands_.end(), behind_mark.begin(), behind_mark.end());
   }
 
   static std::optional<std::string> value(const CLI::Option* option) {
@@ -80,6 +77,22 @@ class RawArguments {
   std::vector<std::string> operands_;
 
  private:
+  // Cuts the arguments at "--" and returns what stood behind it: operands, whatever they look like. CLI11 loses the
+  // mark where it ends the values of an option.
+  std::vector<std::string> take_behind_mark(std::vector<std::string>& arguments) const {
+    for (auto it = arguments.begin(); it != arguments.end(); ++it) {
+      if (*it == "--") {
+        std::vector<std::string> behind(std::next(it), arguments.end());
+        arguments.erase(it, arguments.end());
+        return behind;
+      }
+      const CLI::Option* option = app_.get_option_no_throw(*it);
+      const bool has_value = option != nullptr && option->get_items_expected_min() > 0;
+      if (has_value && std::next(it) != arguments.end()) ++it;  // "--" would be the value
+    }
+    return {};
+  }
+
   CLI::Option* single(const char* name) {
     return app_.add_option(name)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }

@@ -83,6 +83,7 @@ Daemon::~Daemon() {
 }
 
 Daemon::Outcome Daemon::open() {
+  ::signal(SIGPIPE, SIG_IGN);  // a closed socket or log is an error of the write, not the end of the program
   raise_descriptor_limit();
   ::umask(027);
   if (Outcome outcome = open_store(); outcome.status != 0) return outcome;
@@ -147,7 +148,6 @@ void Daemon::start_signals() {
         numbers[i]);
   }
   signals_started_ = true;
-  ::signal(SIGPIPE, SIG_IGN);
 }
 
 void Daemon::on_signal(int signal) {

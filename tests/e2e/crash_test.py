@@ -2,7 +2,9 @@
 import subprocess
 import time
 
+import wire
 from support import Feeder, TestCase, main, numbered_lines, size_of, wait_for
+from wire import Peer, frame
 
 AHEAD = 6 << 20  # what the feeder may be ahead of a kill: more than a window, so that the kill falls into traffic
 
@@ -58,16 +60,15 @@ class Crash(TestCase):
 
     def test_what_was_acknowledged_is_delivered_by_the_next_daemon_though_nobody_comes_back(self):
         daemon = self.daemon()
-        for round_number in range(5):
-            sender = self.sender(daemon, "--lines", "-", "--json", stdin=subprocess.PIPE, client="gone-%d" % round_number)
-            sender.stdin.write(b"first\nsecond\n")
-            sender.stdin.flush()
-            log = daemon.inbox("gone-%d" % round_number)
-            wait_for(lambda: size_of(log) >= len("first\nsecond\n"), "both lines")
-            daemon.kill()
-            sender.process.kill()
+        for i in range(10):
+            name = "gone-%d" % i
+            with Peer(daemon.port) as peer:
+                peer.shake_hands(client_id=name.encode())
+                peer.send(frame(wire.DATA, b"first", 1) + frame(wire.DATA, b"second", 2))
+                peer.wait_durable(2)
+                daemon.kill()
             daemon.start()
-            self.assert_arrives(log, b"first\nsecond\n")
+            self.assert_arrives(daemon.inbox(name), b"first\nsecond\n")
 
     def test_a_client_that_is_killed_leaves_what_was_read_by_then_once_and_in_order(self):
         daemon = self.daemon()

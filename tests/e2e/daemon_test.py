@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import wire
-from support import BIN, Feeder, TestCase, descriptors, die_with_us, main, numbered_lines, size_of, wait_for
+from support import BIN, Feeder, TestCase, descriptors, die_with_us, main, numbered_lines, size_of, unused_port, wait_for
 from wire import Peer, frame
 
 MISTAKES = '''\
@@ -198,6 +198,17 @@ class Run(TestCase):
         self.assertEqual(len(daemon.log_lines('did you mean "level"?')), 1)
         self.assert_served(daemon)
 
+    def test_a_log_that_nobody_reads_any_more_ends_nothing(self):
+        daemon = self.daemon(start=False)
+        daemon.port = unused_port()
+        read, write = os.pipe()
+        os.close(read)
+        daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=write, stderr=write,
+                                          preexec_fn=die_with_us)
+        os.close(write)
+        self.assert_served(daemon)  # the client waits until it listens
+        self.assertEqual(daemon.terminate(), 0)
+
     def test_a_session_is_one_line_when_it_ends(self):
         daemon = self.daemon()
         self.send(daemon, "-m", "a", "-m", "bcd")
@@ -216,10 +227,10 @@ class Run(TestCase):
                 error = late.expect_error()
                 self.assertEqual((error.code, error.error_class), (wire.TOO_MANY_CONNECTIONS, 1), limit)
                 self.assertGreater(error.retry_after_ms, 0)
-            sender = self.sender(daemon, "-m", "patient")
-            wait_for(lambda: "too many connections" in sender.errors, "its reason")
-            peers[0].close()
-            self.assertEqual(sender.wait(), 0, sender.errors)
+        sender = self.sender(daemon, "-m", "patient")
+        wait_for(lambda: "too many connections" in sender.errors, "its reason")
+        peers[0].close()
+        self.assertEqual(sender.wait(), 0, sender.errors)
 
     def test_a_thousand_sessions_give_their_descriptors_back(self):
         daemon = self.daemon()

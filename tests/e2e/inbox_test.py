@@ -14,11 +14,11 @@ class Inbox(TestCase):
         self.sender_under_test = self.sender(self.served, "--lines", "-", stdin=subprocess.PIPE)
         self.feeder = Feeder(self.sender_under_test.stdin, self.lines, allowed=0)
 
-    def go_to(self, part, path=None, base=0):
-        """Lets more come and waits until some of it is there, also behind the last move."""
-        path = path or self.log
+    def go_to(self, part, moved=(), read=0):
+        """Lets more come and waits until some of it is there, also behind the last move; what was moved may still grow."""
         self.feeder.allow(int(len(self.lines) * part))
-        wait_for(lambda: path.exists() and base + size_of(path) >= len(self.lines) * part * 0.7, "%d %%" % (part * 100),
+        enough = len(self.lines) * part * 0.7
+        wait_for(lambda: self.log.exists() and read + sum(map(size_of, [*moved, self.log])) >= enough, "%d %%" % (part * 100),
                  interval=0.001)
 
     def finish(self):
@@ -30,7 +30,7 @@ class Inbox(TestCase):
         self.begin()
         moved = []
         for i in range(1, 9):
-            self.go_to(i / 10, base=sum(map(size_of, moved)))
+            self.go_to(i / 10, moved)
             moved.append(self.log.with_name("messages.log.%d" % i))
             self.log.rename(moved[-1])
         self.finish()
@@ -40,7 +40,7 @@ class Inbox(TestCase):
         self.begin()
         moved = []
         for i in range(1, 7):
-            self.go_to(i / 8, base=sum(map(size_of, moved)))
+            self.go_to(i / 8, moved)
             where = self.log.with_name("messages.log.%d" % i)
             # Before the kill, while it is down, and after it is back.
             if i % 3 == 0:
@@ -60,7 +60,7 @@ class Inbox(TestCase):
         self.begin()
         read = b""
         for i in range(1, 6):
-            self.go_to(i / 8, base=len(read))
+            self.go_to(i / 8, read=len(read))
             # A reader that removes what it has read: it keeps it open, as long as anything could still be written.
             with open(self.log, "rb") as file:
                 self.log.unlink()
@@ -70,6 +70,18 @@ class Inbox(TestCase):
             self.assertTrue(read.endswith(b"\n"))
         self.finish()
         self.assert_same_bytes(read + self.log.read_bytes(), self.lines)
+
+    def test_what_is_sent_after_a_log_was_renamed_or_removed_is_in_the_new_one(self):
+        daemon = self.daemon()
+        for take_away in (lambda log: log.rename(log.with_suffix(".1")), lambda log: log.unlink()):
+            log = daemon.inbox("client")
+            self.send(daemon, "-m", "before")
+            self.assert_arrives(log, b"before\n")
+            take_away(log)
+            self.send(daemon, "-m", "after")
+            self.assert_arrives(log, b"after\n", timeout=10)
+            self.assert_same_bytes(log.with_suffix(".1").read_bytes(), b"before\n")
+            log.unlink()
 
     def test_a_log_removed_while_the_daemon_is_down_begins_anew_with_what_comes_then(self):
         daemon = self.daemon()
@@ -87,7 +99,7 @@ class Inbox(TestCase):
     def test_a_log_that_is_cut_is_continued_at_its_end_without_a_gap_and_without_a_repeat(self):
         self.begin()
         for i in range(1, 6):
-            self.go_to(i / 8 + 0.05, base=len(self.lines) * (i - 1) // 8 if i > 1 else 0) if i == 1 else self.more(i / 8 + 0.05)
+            self.more(i / 8 + 0.05)
             os.truncate(self.log, 0)
         self.finish()
         self.assert_tail_of_lines(self.log.read_bytes())

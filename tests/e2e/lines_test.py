@@ -2,7 +2,7 @@
 import subprocess
 
 from proxy import Proxy
-from support import LONG, TestCase, main, numbered_lines
+from support import LONG, TestCase, main, numbered_lines, wait_for
 
 
 class Lines(TestCase):
@@ -58,15 +58,11 @@ class Lines(TestCase):
         for text in ("one", "two", "three"):
             sender.stdin.write(text.encode() + b"\n")
             sender.stdin.flush()
-            self.wait_for_line(daemon, text)
+            wait_for(lambda: daemon.inbox("client").exists() and text in daemon.inbox("client").read_text().splitlines(),
+                     "the line " + text)
         sender.stdin.close()
         self.assertEqual(sender.wait(), 0, sender.errors)
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\n")
-
-    def wait_for_line(self, daemon, text):
-        from support import wait_for
-        log = daemon.inbox("client")
-        wait_for(lambda: log.exists() and text in log.read_text().splitlines(), "the line " + text)
 
 
 if __name__ == "__main__":

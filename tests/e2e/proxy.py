@@ -95,9 +95,10 @@ class Link:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            pass
+            self.cut()  # one side was reset: so is the other
         except ValueError as error:
             self.proxy.problems.append(error)
+            self.cut()
 
     def from_client(self, frame):
         if frame.type not in wire.NUMBERED:
@@ -118,9 +119,9 @@ class Link:
     def cut(self):
         """Resets both sides: what is on its way is lost."""
         for one in (self.client, self.server):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             try:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
-                pass
+                pass  # it is gone already
             one.close()

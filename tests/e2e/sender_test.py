@@ -9,16 +9,11 @@ import subprocess
 import termios
 import time
 
-from support import Feeder, TestCase, main, numbered_lines, size_of, stored, wait_for
+from support import Feeder, TestCase, main, numbered_lines, size_of, stored, unused_port, wait_for
 
 
 def is_empty(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0] == 0
-
-
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Statuses(TestCase):
@@ -186,7 +181,7 @@ class Said(TestCase):
         lines = sender.errors.splitlines()
         self.assertEqual(len(lines), 2, sender.errors)
         self.assertRegex(lines[0], r"^cproto-send: 127\.0\.0\.1:\d+: connection refused; is cprotod running, and does it listen on "
-                                   r"this address\? Next try in \d+ m?s$")
+                                   r"this address\? Next try in [0-9.]+ m?s$")
         self.assertIn("reached after", lines[1])
         self.assert_arrives(daemon.inbox("client"), b"patience\n")
 

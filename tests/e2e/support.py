@@ -10,6 +10,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -54,6 +55,11 @@ def size_of(path):
 
 def descriptors(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 class Daemon:
@@ -233,12 +239,13 @@ class TestCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.daemons = []
 
-    def tearDown(self):
-        if self._outcome.success:
-            return
+    def say_what_happened(self):
+        """Behind a failure, while the directory is still there."""
         print("CPROTO_E2E_SEED=%d" % SEED, file=sys.stderr)
         for daemon in self.daemons:
-            lines = daemon.log_lines() if daemon.log.exists() else []
+            if not daemon.log.exists():
+                continue
+            lines = daemon.log_lines()
             print("\n".join(["-- the end of %s's log" % daemon.directory.name] + lines[-40:]), file=sys.stderr)
 
     def daemon(self, config="", name="daemon", arguments=(), start=True):
@@ -328,6 +335,15 @@ class Result(unittest.TextTestResult):
 
     def getDescription(self, test):
         return test._testMethodName.removeprefix("test_").replace("_", " ")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        test.say_what_happened()
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        if isinstance(test, TestCase):  # and not one of unittest's own, for a class that cannot be set up
+            test.say_what_happened()
 
     def addSuccess(self, test):
         self.stream.write("%.1f s, " % (time.monotonic() - self.began))

@@ -70,6 +70,7 @@ TEST_CASE("arguments: --lines takes a file, or standard input") {
   CHECK(options({"-l", "-q", "app.log"}).files == Arguments{"app.log"});
   CHECK(options({"app.log", "-l"}).files == Arguments{"app.log"});
   CHECK(options({"-l", "--", "-odd-name"}).files == Arguments{"-odd-name"});
+  CHECK(options({"-l", "-c", "x", "--", "-l"}).files == Arguments{"-l"});
   CHECK(options({"-l"}).files == Arguments{"-"});
   CHECK(options({"-l", "-"}).files == Arguments{"-"});
   CHECK(options({"-l"}).job == Job::lines);
