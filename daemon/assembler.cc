@@ -65,6 +65,7 @@ void Assembler::add_wanted(std::set<std::string>& paths) const {
 
 bool Assembler::take(const BatchPlace& place, ByteView bytes) {
   taking_batch_ = place.number;
+  inbox_.begin_batch(place.number);
   BatchHeader header;
   header.number = place.number;
   header.used = place.used;

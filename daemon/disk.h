@@ -24,6 +24,7 @@ struct FileStatus {
   std::uint64_t inode = 0;
   std::uint64_t size = 0;
   bool exists = false;
+  std::uint64_t links = 0;  // names it has
 };
 
 struct FileOp {

@@ -28,8 +28,14 @@ std::string hex(std::uint64_t value) {
 // --- recovery ---
 
 void Inbox::restore(const LogRecord& record) {
-  std::unique_ptr<InboxLog>& log = logs_[record.client_id + "/" + record.name];
-  log = std::make_unique<InboxLog>();
+  next_log_id_ = std::max(next_log_id_, record.id + 1);
+  std::unique_ptr<InboxLog>* place = &logs_[record.client_id + "/" + record.name];
+  while (*place && (*place)->id != record.id) place = &(*place)->next;
+  *place = from_record(record);
+}
+
+std::unique_ptr<InboxLog> Inbox::from_record(const LogRecord& record) const {
+  auto log = std::make_unique<InboxLog>();
   log->client_id = record.client_id;
   log->name = record.name;
   log->path = directory_ + "/" + record.client_id + "/" + record.name;
@@ -37,16 +43,26 @@ void Inbox::restore(const LogRecord& record) {
   log->link = links_ + "/" + hex(record.id);
   log->identity = {record.device, record.inode, record.length, true};
   log->length = record.length;
+  log->from = record.from;
   log->state = InboxLog::State::ready;
   log->is_rewriting = true;
-  next_log_id_ = std::max(next_log_id_, record.id + 1);
+  return log;
 }
 
 void Inbox::open_again() {
   for (auto it = logs_.begin(); it != logs_.end();) {
-    const std::string trouble = open_again(*it->second);
-    if (!trouble.empty()) log_.warn(trouble);
-    it = trouble.empty() ? std::next(it) : logs_.erase(it);
+    // One that is gone has had what it had: all that is for its name goes to the next.
+    std::unique_ptr<InboxLog>* place = &it->second;
+    while (*place) {
+      const std::string trouble = open_again(**place);
+      if (trouble.empty()) {
+        place = &(*place)->next;
+      } else {
+        log_.warn(trouble);
+        *place = std::move((*place)->next);
+      }
+    }
+    it = it->second ? std::next(it) : logs_.erase(it);
   }
 }
 
@@ -57,7 +73,8 @@ std::string Inbox::open_again(InboxLog& log) {
     FileStatus status;
     Job job{file_op::open(log.file, *path), file_op::status(log.file, status)};
     if (!disk_.run(job).ok()) continue;
-    if (status.device != wanted.device || status.inode != wanted.inode) {
+    const bool is_removed = path == &log.link && status.links <= 1;
+    if (is_removed || status.device != wanted.device || status.inode != wanted.inode) {
       Job close{file_op::close(log.file)};
       disk_.run(close);
       continue;
@@ -74,13 +91,31 @@ std::string Inbox::open_again(InboxLog& log) {
 }
 
 void Inbox::add_wanted(std::set<std::string>& paths) const {
-  for (const auto& [key, log] : logs_) paths.insert(log->link);
+  for (const auto& [key, first] : logs_)
+    for (const InboxLog* log = first.get(); log != nullptr; log = log->next.get()) paths.insert(log->link);
 }
 
 void Inbox::set_recovering(bool is_recovering) {
   is_recovering_ = is_recovering;
   if (is_recovering) return;
-  for (auto& [key, log] : logs_) log->is_rewriting = false;
+  for (auto it = logs_.begin(); it != logs_.end();) {
+    follow(it->second).is_rewriting = false;
+    // What was renamed while nobody looked has what was for it.
+    const bool is_left = it->second->state == InboxLog::State::left;
+    if (is_left) left_.push_back(std::move(it->second));
+    wants_checkpoint_ = wants_checkpoint_ || is_left;
+    it = is_left ? logs_.erase(it) : std::next(it);
+  }
+}
+
+// The file that has the name at this batch. Those before it are left.
+InboxLog& Inbox::follow(std::unique_ptr<InboxLog>& log) {
+  while (log->next && (batch_ >= log->next->from || !is_recovering_)) {
+    left_.push_back(std::exchange(log, std::move(log->next)));
+    left_.back()->state = InboxLog::State::left;
+    wants_checkpoint_ = true;
+  }
+  return *log;
 }
 
 // --- messages ---
@@ -94,7 +129,7 @@ InboxLog& Inbox::log_of(const std::string& client_id, const std::string& channel
     log->name = name;
     log->path = directory_ + "/" + client_id + "/" + name;
   }
-  return *log;
+  return log->next ? follow(log) : *log;
 }
 
 // USER.md, "The inbox": text is the message and one LF; binary is u32 length, u32 CRC-32, bytes.
@@ -187,7 +222,7 @@ void Inbox::on_opened(Instant now, JobResult result, Journal& journal) {
     log.state = InboxLog::State::registering;
     log.registered_in = journal.gathering_number();
     Bytes body;
-    encode_log({log.id, log.client_id, log.name, status.device, status.inode, status.size}, body);
+    encode_log({log.id, log.client_id, log.name, status.device, status.inode, status.size, log.from}, body);
     for (int copy = 0; copy < 2; ++copy) journal.append({.type = RecordType::log_opened, .body = body});
   }
   if (all_are_open && !result.ok())
@@ -244,7 +279,7 @@ void Inbox::on_written(Instant now, JobResult result) {
       continue;
     }
     if (result.error == ESTALE && log.state == InboxLog::State::ready) {
-      log.state = InboxLog::State::left;  // renamed or removed: the rest still belongs to it
+      leave(log);
     } else {
       log.is_rewriting = true;  // part of it may be there
       block(log, now, result.error, "writing");
@@ -254,9 +289,27 @@ void Inbox::on_written(Instant now, JobResult result) {
   if (pending_.empty()) blocked_bytes_ = 0;
 }
 
+// It was renamed or removed. It keeps what it has; what is pending goes to a new one of its name.
+void Inbox::leave(InboxLog& log) {
+  std::unique_ptr<InboxLog>& place = logs_.at(log.client_id + "/" + log.name);
+  auto fresh = std::make_unique<InboxLog>();
+  fresh->client_id = log.client_id;
+  fresh->name = log.name;
+  fresh->path = log.path;
+  fresh->through = log.through;
+  fresh->from = log.through + 1;
+  fresh->pending = std::exchange(log.pending, {});
+  fresh->is_queued = std::exchange(log.is_queued, false);
+  std::replace(pending_.begin(), pending_.end(), &log, fresh.get());
+  log.state = InboxLog::State::left;
+  left_.push_back(std::exchange(place, std::move(fresh)));
+  wants_checkpoint_ = true;
+}
+
 void Inbox::complete(InboxLog& log, Instant now) {
   for (LogChunk& chunk : log.pending) log.length += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
   log.pending.clear();
+  log.through = batch_;
   log.is_dirty = true;
   log.is_queued = false;
   if (!log.trouble.empty()) log_.info(log.path + " can be written again");
@@ -264,7 +317,6 @@ void Inbox::complete(InboxLog& log, Instant now) {
   log.last_written = now;
   std::erase(pending_, &log);
   const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
-  if (log.state == InboxLog::State::left) wants_checkpoint_ = true;
   if (was_rewriting || log.identity.size == log.length) return;
   log_.warn(log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
             "; going on at its end");
@@ -273,11 +325,14 @@ void Inbox::complete(InboxLog& log, Instant now) {
 }
 
 void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
-  for (auto& [key, log] : logs_) {
-    if (!log->file.is_open()) continue;
-    files.push_back(std::make_shared<File>(std::exchange(log->file, {})));
+  const auto close = [&](InboxLog& log) {
+    if (!log.file.is_open()) return;
+    files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
     job.push_back(file_op::close(*files.back()));
-  }
+  };
+  for (auto& [key, first] : logs_)
+    for (InboxLog* log = first.get(); log != nullptr; log = log->next.get()) close(*log);
+  for (const auto& log : left_) close(*log);
 }
 
 // --- checkpoints ---
@@ -291,32 +346,35 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
     const bool is_idle = log->state == InboxLog::State::ready && !log->is_dirty &&
                          (now - log->last_written > kIdleLog || static_cast<std::size_t>(open) > kOpenLogs);
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
-    if (log->state == InboxLog::State::left || is_idle) {
+    if (is_idle) {
       log->state = InboxLog::State::closing;
     } else {
-      checkpoint.logs.push_back(
-          {log->id, log->client_id, log->name, log->identity.device, log->identity.inode, log->length});
+      checkpoint.logs.push_back({log->id, log->client_id, log->name, log->identity.device, log->identity.inode,
+                                 log->length, checkpoint.delivered + 1});
     }
+  }
+  for (const auto& log : left_) {
+    if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
+    log->state = InboxLog::State::closing;
   }
 }
 
 void Inbox::on_synced() {
   for (auto& [key, log] : logs_) log->is_dirty = false;
+  for (const auto& log : left_) log->is_dirty = false;
 }
 
 void Inbox::on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& files) {
-  for (auto it = logs_.begin(); it != logs_.end();) {
-    InboxLog& log = *it->second;
-    if (log.state != InboxLog::State::closing) {
-      ++it;
-      continue;
-    }
+  const auto closes = [&](InboxLog& log) {
+    if (log.state != InboxLog::State::closing) return false;
     files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
     log.state = InboxLog::State::closed;
     job.push_back(file_op::remove(log.link));
     job.push_back(file_op::close(*files.back()));
-    it = log.is_queued ? std::next(it) : logs_.erase(it);
-  }
+    return true;
+  };
+  std::erase_if(logs_, [&](auto& one) { return closes(*one.second) && !one.second->is_queued; });
+  std::erase_if(left_, [&](const auto& log) { return closes(*log); });
 }
 
 }  // namespace cproto

@@ -43,6 +43,8 @@ class Inbox {
   void set_recovering(bool is_recovering);
 
   // --- messages: pending until they were written ---
+  // What is put from now on is of this batch.
+  void begin_batch(std::uint64_t number) { batch_ = number; }
   InboxLog& log_of(const std::string& client_id, const std::string& channel, MessageKind kind);
   void put(InboxLog& log, MessageKind kind, ByteView payload);
   // The first bytes of this one are in its part.
@@ -84,6 +86,9 @@ class Inbox {
   std::string open_again(InboxLog& log);
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
+  InboxLog& follow(std::unique_ptr<InboxLog>& log);
+  void leave(InboxLog& log);
+  std::unique_ptr<InboxLog> from_record(const LogRecord& record) const;
   void block(InboxLog& log, Instant now, int error, const char* doing);
 
   Disk& disk_;
@@ -92,11 +97,13 @@ class Inbox {
   Log& log_;
   std::uint64_t next_log_id_ = 1;
   std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
+  std::vector<std::unique_ptr<InboxLog>> left_;            // renamed or removed: to be completed, synced and closed
   std::vector<InboxLog*> pending_;
   std::vector<InboxLog*> opening_;    // of the job under way
   std::vector<Share> shares_;         // of the job under way
   std::vector<FileStatus> statuses_;  // of the job under way
   std::uint64_t blocked_bytes_ = 0;
+  std::uint64_t batch_ = 0;
   bool is_recovering_ = false;
   bool wants_checkpoint_ = false;
 };

@@ -1,10 +1,12 @@
 // One log of the inbox, `<client>/<channel>.log` or `.bin`: what is to be written to it, and which file it is at the
 // moment. The file belongs to its owner, who may rename or remove it at any time.
 //
-//            open, link           log record durable          renamed, removed          written
-//   closed ----------> registering ----------------> ready ------------------> left ---------> closing ---> closed
-//                                                      |                                         ^   checkpoint durable
-//                                                      +-------------- idle ---------------------+
+//            open, link           log record durable         renamed, removed        checkpoint      checkpoint durable
+//   closed ----------> registering ----------------> ready -----------------> left --------------> closing ---> (gone)
+//                                                      |                                              ^
+//                                                      +---------------------- idle ------------------+
+//
+// One that is left makes room for another of its name at once: what was not written to it yet goes to that one.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +38,9 @@ struct InboxLog {
   File file;
   FileStatus identity;              // of the open file
   std::uint64_t length = 0;         // what was delivered to it ends here
+  std::uint64_t from = 0;           // the first batch whose messages are for this file, not for one before it
+  std::uint64_t through = 0;        // what batches up to here had for it is written
+  std::unique_ptr<InboxLog> next;   // recovering: the file that has the name from a later batch on
   std::uint64_t registered_in = 0;  // the batch with its log record
   // What goes to it may be there already, but perhaps not on disk: it is written to where it is, not appended.
   bool is_rewriting = false;

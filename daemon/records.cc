@@ -70,6 +70,7 @@ void put_log(ByteWriter& writer, const LogRecord& record) {
   writer.u64(record.device);
   writer.u64(record.inode);
   writer.u64(record.length);
+  writer.u64(record.from);
 }
 LogRecord take_log(ByteReader& reader) {
   LogRecord record;
@@ -79,6 +80,7 @@ LogRecord take_log(ByteReader& reader) {
   record.device = reader.u64();
   record.inode = reader.u64();
   record.length = reader.u64();
+  record.from = reader.u64();
   return record;
 }
 

@@ -60,6 +60,7 @@ struct LogRecord {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
   std::uint64_t length = 0;
+  std::uint64_t from = 0;  // what batches before this one have for its name belongs to the file that had it before
 };
 void encode_log(const LogRecord& record, Bytes& out);
 std::optional<LogRecord> decode_log(ByteView body);

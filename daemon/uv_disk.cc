@@ -47,7 +47,7 @@ int file_status(int fd, FileStatus& out) {
   struct stat status {};
   if (::fstat(fd, &status) < 0) return errno;
   out = {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
-         static_cast<std::uint64_t>(status.st_size), true};
+         static_cast<std::uint64_t>(status.st_size), true, static_cast<std::uint64_t>(status.st_nlink)};
   return 0;
 }
 
@@ -56,7 +56,7 @@ int path_status(const std::string& path, FileStatus& out) {
   out = {};
   if (::lstat(path.c_str(), &status) < 0) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
   out = {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
-         static_cast<std::uint64_t>(status.st_size), true};
+         static_cast<std::uint64_t>(status.st_size), true, static_cast<std::uint64_t>(status.st_nlink)};
   return 0;
 }
 

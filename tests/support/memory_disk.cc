@@ -216,12 +216,19 @@ int MemoryDisk::try_operation(FileOp& op) {
   return run_operation(op);
 }
 
+std::uint64_t MemoryDisk::count_links(const Inode& directory, const InodePtr& file) {
+  std::uint64_t count = 0;
+  for (const auto& [name, entry] : directory.entries)
+    count += entry == file ? 1 : entry->is_directory ? count_links(*entry, file) : 0;
+  return count;
+}
+
 int MemoryDisk::run_operation(FileOp& op) {
   using Kind = FileOp::Kind;
   const InodePtr inode = inode_of_file(op.file);
   const InodePtr source = inode_of_file(op.source);
-  const auto status_of = [](const InodePtr& file) {
-    return file ? FileStatus{kDevice, file->number, file->cache.size(), true} : FileStatus{};
+  const auto status_of = [this](const InodePtr& file) {
+    return file ? FileStatus{kDevice, file->number, file->cache.size(), true, count_links(*root_, file)} : FileStatus{};
   };
   switch (op.kind) {
     case Kind::open: return open(op, false, false);

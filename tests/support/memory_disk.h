@@ -116,6 +116,7 @@ class MemoryDisk final : public Disk {
   Place place_of(const std::string& path) const;
   static void change(Inode& directory, Change change);
 
+  static std::uint64_t count_links(const Inode& directory, const InodePtr& file);
   int run_operation(FileOp& op);
   int try_operation(FileOp& op);
   int open(FileOp& op, bool may_be_new, bool must_be_new);
