@@ -92,7 +92,9 @@ std::optional<BatchHeader> decode_batch_header(const std::uint8_t* p) {
   header.tail = reader.u64();
   reader.u32();
   header.checksum = reader.u32();
-  if (crc32(0, {p, kBatchChecksumAt}) != header.checksum || batch_size(header.used) != header.size) return std::nullopt;
+  if (crc32(0, {p, kBatchChecksumAt}) != header.checksum) return std::nullopt;
+  // Near 2^32 the size of a batch wraps, and what is used would reach beyond it.
+  if (header.used > header.size || batch_size(header.used) != header.size) return std::nullopt;
   return header;
 }
 

@@ -105,6 +105,11 @@ void Peer::pause(Duration retry_after) {
 }
 
 void Peer::on_committed() {
+  if (waiting_) {
+    entry_->refusals_to_tell.clear();  // the SYN-ACK says them
+    if (is_settled()) accept(store_.registry().resumed_terms(*std::exchange(waiting_, std::nullopt), *entry_));
+    return turn();
+  }
   session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes,
                   std::exchange(entry_->refusals_to_tell, {}));
   turn();
@@ -146,7 +151,6 @@ void Peer::on_event(ServerEvent& event) {
                                error_name(skipped.refusal.code) + ")");
                    }
                    store_.append(*entry_, skipped);
-                   if (entry_->refusals.size() >= kRefusalsMax) session_.end(Error::of(ErrorCode::too_many_refusals));
                  },
                  [&](server_event::Closing&) { session_.settle_close(world_.now()); },
                  [&](server_event::Confirmed& confirmed) {
@@ -163,22 +167,33 @@ void Peer::on_event(ServerEvent& event) {
 
 void Peer::on_hello(const Syn& syn) {
   auto admitted = store_.admit(syn, *this);
-  if (const Error* error = std::get_if<Error>(&admitted)) {
-    log_.warn((syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ +
-              ") is refused: " + error_name(error->code));
-    ++counters_.handshake_failures;
-    return session_.refuse(*error);
-  }
+  if (const Error* error = std::get_if<Error>(&admitted)) return refuse(syn, *error);
   Admission& admission = std::get<Admission>(admitted);
   entry_ = admission.entry;
   begin_ = entry_->appended;
   if (admission.was_restarted)
     log_.warn(entry_->client_id + " (" + address_ + "): its session is not known here; going on behind number " +
               std::to_string(begin_.through.value) + ". What was acknowledged before may be missing, or there twice");
-  session_.accept(world_.now(), {admission.terms, entry_->appended, window_bytes_, entry_->kind});
+  if (is_settled()) return accept(admission.terms);
+  // PROTOCOL §3.6. The SYN-ACK speaks of all that was received; until that is durable it has to wait.
+  if (const Error* trouble = store_.trouble()) return refuse(syn, *trouble);
+  waiting_ = syn;
+}
+
+void Peer::refuse(const Syn& syn, const Error& error) {
+  log_.warn((syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ +
+            ") is refused: " + error_name(error.code));
+  ++counters_.handshake_failures;
+  is_refused_ = true;
+  session_.refuse(error);
+}
+
+void Peer::accept(const SynAck& terms) {
+  session_.accept(world_.now(), {terms, entry_->appended, window_bytes_, entry_->kind});
 }
 
 void Peer::on_ended(const Error& error, bool is_remote) {
+  if (is_refused_) return;
   if (!is_opened_) return log_stranger(error);
   if (entry_ == nullptr) return;
   const std::string who = is_remote ? "the client: " : "";

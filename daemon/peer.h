@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "daemon/log.h"
@@ -77,6 +78,10 @@ class Peer final : private SessionHolder {
 
  private:
   void on_hello(const Syn& syn);
+  void accept(const SynAck& terms);
+  void refuse(const Syn& syn, const Error& error);
+  // Nothing of the session is on its way to the disk.
+  bool is_settled() const { return entry_->appended.through == entry_->durable.through; }
   void on_ended(const Error& error, bool is_remote);
   void log_stranger(const Error& error);
   void log_session(const std::string& how);
@@ -95,9 +100,11 @@ class Peer final : private SessionHolder {
   SessionEntry* entry_ = nullptr;
   std::uint64_t window_bytes_;
   Instant since_;
-  Position begin_;  // where the session stood when this connection came
+  Position begin_;              // where the session stood when this connection came
+  std::optional<Syn> waiting_;  // a resume, until what was received before it is durable
   bool is_reading_ = true;
   bool has_received_ = false;
+  bool is_refused_ = false;
   bool is_opened_ = false;
   bool in_turn_ = false;
   std::string first_bytes_;  // of a stranger

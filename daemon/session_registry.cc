@@ -30,7 +30,8 @@ std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHo
                                 : refuse_or_restart(syn, holder, ErrorCode::unknown_session);
   SessionEntry& entry = *it->second;
   if (syn.attempt <= entry.attempt) return Error::of(ErrorCode::stale_attempt, entry.attempt);
-  if (resume.acknowledged > entry.durable.through) return refuse_or_restart(syn, holder, ErrorCode::store_behind);
+  if (resume.acknowledged > entry.durable.through)
+    return refuse_or_restart(syn, holder, ErrorCode::store_behind, entry.durable.through);
   entry.attempt = syn.attempt;
   if (SessionHolder* former = std::exchange(entry.holder, &holder)) former->on_superseded();
   std::erase_if(entry.refusals, [&](const Refusal& refusal) { return refusal.first <= syn.refusals_heard; });
@@ -38,9 +39,9 @@ std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHo
   return admission(syn, entry, SynAck::Outcome::resumed);
 }
 
-std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder,
-                                                                  ErrorCode code) {
-  if (!options_.restart_unknown) return Error::of(code, syn.resume->acknowledged.value);
+std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code,
+                                                                  Seq durable_through) {
+  if (!options_.restart_unknown) return Error::of(code, durable_through.value);
   auto added = add(syn, holder);
   Admission* admission = std::get_if<Admission>(&added);
   if (admission == nullptr) return added;
@@ -75,7 +76,7 @@ std::variant<Admission, Error> SessionRegistry::add(const Syn& syn, SessionHolde
   return admission;
 }
 
-// PROTOCOL §3.4: the smaller side wins; step-by-step is a window of one.
+// PROTOCOL §3.3, §5.1: the smaller side wins; step-by-step is a window of one.
 Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const {
   SynAck terms;
   terms.version = std::min(syn.version_max, kVersionMax);

@@ -77,6 +77,10 @@ class SessionRegistry {
 
   // Decides on a SYN. On success the session is `holder`'s, and whoever had it has heard on_superseded().
   std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);
+  // What a resume says of a session that is its holder's already, as of now.
+  SynAck resumed_terms(const Syn& syn, SessionEntry& entry) const {
+    return admission(syn, entry, SynAck::Outcome::resumed).terms;
+  }
   // `holder`'s connection is gone. A session of which nothing was recorded goes with it.
   void release(SessionEntry& entry, const SessionHolder& holder);
   // The session is finished. It stays findable by index until purge().
@@ -101,7 +105,8 @@ class SessionRegistry {
 
   std::variant<Admission, Error> begin(const Syn& syn, SessionHolder& holder);
   std::variant<Admission, Error> resume(const Syn& syn, SessionHolder& holder);
-  std::variant<Admission, Error> refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code);
+  std::variant<Admission, Error> refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code,
+                                                   Seq durable_through = {});
   std::variant<Admission, Error> add(const Syn& syn, SessionHolder& holder);
   Admission admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const;
   std::string assign_client_id();

@@ -127,6 +127,8 @@ void ClientSession::on_terms(Instant now, const SynAck& terms) {
       return fail(Error::of(ErrorCode::bad_parameter, 4, "max_packet_size shrank"));
     sender_.recut(terms.max_packet_size);
   }
+  // A program that was restarted knows only from here whether it was inside a message (PROTOCOL §3.6).
+  if (sender_.last_pushed() == Seq{0}) in_message_ = terms.unfinished.has_value();
   if (!sender_.attach(terms)) return fail(Error::of(ErrorCode::store_behind, terms.durable_through.value));
   max_packet_size_ = terms.max_packet_size;
   offer_.resume = Syn::Resume{terms.session, terms.store, sender_.durable_through(), sender_.durable_bytes(),
@@ -156,6 +158,7 @@ void ClientSession::on_ack(Instant now, ByteView payload) {
   if (!outcome.is_valid)
     return fail(Error::of(ErrorCode::malformed_frame, ack->received_through.value, "ACK of what was not sent"));
   if (outcome.is_news) timers_.stop(Timer::repeat);
+  for (const Refusal& refusal : ack->refusals) on_refusal(refusal, {});
   if (sender_.durable_through() > durable_before) {
     offer_.resume->acknowledged = sender_.durable_through();
     offer_.resume->acknowledged_bytes = sender_.durable_bytes();
@@ -184,8 +187,11 @@ void ClientSession::on_error(ByteView payload) {
   const std::optional<Error> error = decode_error(payload);
   if (!error) return fail(malformed(FrameType::error));
   if (is_up() && error->code == ErrorCode::bad_checksum) return on_damage_there({error->number});
-  if (is_up() && error->error_class == ErrorClass::never_message)
-    return on_refusal({error->code, {error->number}}, error->sentence);
+  if (is_up() && error->error_class == ErrorClass::never_message) {
+    // PROTOCOL §4.6. On datagrams it may have overtaken one that was lost: there the ACK tells them all, in order.
+    if (options_.transport == Transport::stream) on_refusal({error->code, {error->number}}, error->sentence);
+    return;
+  }
   if (error->code == ErrorCode::stale_attempt) offer_.attempt = std::max(offer_.attempt, error->number);
   // PROTOCOL §3.6. A session of which nothing was durable never reached the disk: a new one takes its place.
   if (error->code == ErrorCode::unknown_session && offer_.resume && offer_.resume->acknowledged == Seq{0}) {

@@ -3,22 +3,57 @@
 namespace cproto {
 
 namespace {
-constexpr std::uint16_t kAckFinal = 1;
+
+constexpr std::uint16_t kAckFinal = 0x0001;
+constexpr std::uint16_t kAckRefusals = 0x0002;
+
+bool read_ranges(ByteReader& reader, Ack& ack) {
+  const std::size_t count = reader.u16();
+  if (count > kAckRangesMax) return false;
+  Seq behind = ack.received_through;
+  for (std::size_t i = 0; i < count; ++i) {
+    const SeqRange range{{reader.u64()}, {reader.u64()}};
+    if (reader.failed() || range.first <= behind.next() || range.last < range.first) return false;
+    behind = range.last;
+    ack.ranges.push_back(range);
+  }
+  return !reader.failed();
 }
 
+bool read_refusals(ByteReader& reader, Ack& ack) {
+  const std::size_t count = reader.u16();
+  if (count > kRefusalsMax) return false;
+  Seq behind;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Refusal refusal{static_cast<ErrorCode>(reader.u16()), {reader.u64()}};
+    if (reader.failed() || refusal.first <= behind) return false;
+    behind = refusal.first;
+    ack.refusals.push_back(refusal);
+  }
+  return !reader.failed();
+}
+
+}  // namespace
+
 // PROTOCOL §6.1: u64 durable_through, u64 received_through, u64 limit_number, u64 limit_bytes, u16 flags, u16 count,
-// count × (u64 first, u64 last).
+// count × (u64 first, u64 last); with the flag for it u16 count, count × (u16 code, u64 first).
 void encode_ack(const Ack& ack, Bytes& out) {
   ByteWriter writer(out);
   writer.u64(ack.durable_through.value);
   writer.u64(ack.received_through.value);
   writer.u64(ack.limit_number.value);
   writer.u64(ack.limit_bytes);
-  writer.u16(ack.is_final ? kAckFinal : 0);
+  writer.u16(static_cast<std::uint16_t>((ack.is_final ? kAckFinal : 0) | (ack.refusals.empty() ? 0 : kAckRefusals)));
   writer.u16(static_cast<std::uint16_t>(ack.ranges.size()));
   for (const SeqRange& range : ack.ranges) {
     writer.u64(range.first.value);
     writer.u64(range.last.value);
+  }
+  if (ack.refusals.empty()) return;
+  writer.u16(static_cast<std::uint16_t>(ack.refusals.size()));
+  for (const Refusal& refusal : ack.refusals) {
+    writer.u16(static_cast<std::uint16_t>(refusal.code));
+    writer.u64(refusal.first.value);
   }
 }
 
@@ -29,16 +64,10 @@ std::optional<Ack> decode_ack(ByteView payload) {
   ack.received_through = {reader.u64()};
   ack.limit_number = {reader.u64()};
   ack.limit_bytes = reader.u64();
-  ack.is_final = (reader.u16() & kAckFinal) != 0;
-  const std::size_t count = reader.u16();
-  if (reader.failed() || count > kAckRangesMax || ack.received_through < ack.durable_through) return std::nullopt;
-  Seq behind = ack.received_through;
-  for (std::size_t i = 0; i < count; ++i) {
-    const SeqRange range{{reader.u64()}, {reader.u64()}};
-    if (reader.failed() || range.first <= behind.next() || range.last < range.first) return std::nullopt;
-    behind = range.last;
-    ack.ranges.push_back(range);
-  }
+  const std::uint16_t flags = reader.u16();
+  ack.is_final = (flags & kAckFinal) != 0;
+  if (ack.received_through < ack.durable_through || !read_ranges(reader, ack)) return std::nullopt;
+  if ((flags & kAckRefusals) != 0 && !read_refusals(reader, ack)) return std::nullopt;
   return ack;
 }
 

@@ -1,4 +1,4 @@
-// The payloads of the frames that steer (PROTOCOL §6): ACK, KEEP-ALIVE, DISCONNECT.
+// The payloads of the frames that steer: ACK (PROTOCOL §6.1), KEEP-ALIVE (§7.1), DISCONNECT (§7.2).
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proto/bytes.h"
+#include "proto/error.h"
 #include "proto/options.h"
 #include "proto/seq.h"
 
@@ -26,6 +27,8 @@ struct Ack {
   std::uint64_t limit_bytes = 0;
   bool is_final = false;         // the last of a close: everything is durable and delivered
   std::vector<SeqRange> ranges;  // ascending, with a gap before each; at most kAckRangesMax
+  // On a datagram transport: the refusals durable since the connection began, ascending (PROTOCOL §4.6).
+  std::vector<Refusal> refusals{};
 };
 
 void encode_ack(const Ack& ack, Bytes& out);

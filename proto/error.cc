@@ -8,6 +8,18 @@ namespace {
 using C = ErrorCode;
 using K = ErrorClass;
 constexpr std::size_t kSentenceMax = 1024;
+
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+
+// At most `size` bytes of `text`, cut between two characters of UTF-8. What is no UTF-8 is cut where it comes.
+std::string_view cut_text(std::string_view text, std::size_t size) {
+  if (text.size() <= size) return text;
+  constexpr std::size_t kLongest = 4;  // bytes of one character
+  std::size_t end = size;
+  while (end > 0 && size - end < kLongest - 1 && continues_character(text[end])) --end;
+  return text.substr(0, continues_character(text[end]) ? size : end);
+}
+
 }  // namespace
 
 const std::array<ErrorEntry, 30> kErrors{{
@@ -85,7 +97,7 @@ void encode_error(const Error& error, Bytes& out) {
   writer.u8(0);
   writer.u32(error.retry_after_ms);
   writer.u64(error.number);
-  writer.bytes(as_bytes(std::string_view(error.sentence).substr(0, kSentenceMax)));
+  writer.bytes(as_bytes(cut_text(error.sentence, kSentenceMax)));
 }
 
 std::optional<Error> decode_error(ByteView payload) {

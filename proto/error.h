@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "proto/bytes.h"
+#include "proto/seq.h"
 #include "proto/time.h"
 
 namespace cproto {
@@ -83,6 +84,13 @@ struct Error {
   static Error of(ErrorCode code, std::uint64_t number = 0, std::string_view detail = {});
   // The same with the time after which to come back.
   static Error retry_after(ErrorCode code, Duration after);
+};
+
+// A refusal of one message (PROTOCOL §4.6): `first` is the number the message began with.
+struct Refusal {
+  ErrorCode code = ErrorCode::none;
+  Seq first;
+  bool operator==(const Refusal&) const = default;
 };
 
 void encode_error(const Error& error, Bytes& out);

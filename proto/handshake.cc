@@ -31,12 +31,6 @@ std::optional<Error> check_ranges(const Syn& syn, std::uint8_t mode) {
   return std::nullopt;
 }
 
-std::string to_hex_type(std::uint16_t type) {
-  std::uint8_t bytes[2];
-  store_be(bytes, type);
-  return "0x" + to_hex(bytes);
-}
-
 Error malformed(std::string_view what) { return Error::of(ErrorCode::malformed_frame, 0, what); }
 Error malformed_tlv(const Tlv& tlv) { return bad(tlv.type, "wrong length"); }
 
@@ -76,7 +70,7 @@ std::optional<Error> read_syn_tlv(const Tlv& tlv, Syn& syn) {
       syn.software = as_text(tlv.value.first(std::min(tlv.value.size(), kSoftwareMax)));
       return std::nullopt;
     default:
-      if (tlv.is_critical()) return Error::of(ErrorCode::unknown_critical_parameter, tlv.type, to_hex_type(tlv.type));
+      if (tlv.is_critical()) return Error::of(ErrorCode::unknown_critical_parameter, tlv.type, tlv_name(tlv.type));
       return std::nullopt;
   }
 }
@@ -102,7 +96,7 @@ std::optional<Error> read_syn_ack_tlv(const Tlv& tlv, SynAck& syn_ack) {
       syn_ack.software = as_text(tlv.value.first(std::min(tlv.value.size(), kSoftwareMax)));
       return std::nullopt;
     default:
-      if (tlv.is_critical()) return Error::of(ErrorCode::unknown_critical_parameter, tlv.type, to_hex_type(tlv.type));
+      if (tlv.is_critical()) return Error::of(ErrorCode::unknown_critical_parameter, tlv.type, tlv_name(tlv.type));
       return std::nullopt;
   }
 }

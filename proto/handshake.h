@@ -18,13 +18,6 @@ namespace cproto {
 using SessionId = Id128;
 using StoreId = Id128;
 
-// A refusal of one message (PROTOCOL §4.6): `first` is the number the message began with.
-struct Refusal {
-  ErrorCode code = ErrorCode::none;
-  Seq first;
-  bool operator==(const Refusal&) const = default;
-};
-
 // PROTOCOL §3.2.
 struct Syn {
   std::uint8_t version_min = kVersionMin;

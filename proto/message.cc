@@ -33,17 +33,18 @@ std::variant<MessageHeader, Error> decode_message_header(ByteView payload) {
   const std::uint8_t kind = reader.u8();
   reader.u8();
   reader.u16();
-  if (reader.failed() || kind > static_cast<std::uint8_t>(MessageKind::file))
-    return Error::of(ErrorCode::malformed_frame, 0, "HEADER");
+  if (reader.failed()) return Error::of(ErrorCode::malformed_frame, 0, "HEADER is cut short");
+  if (kind > static_cast<std::uint8_t>(MessageKind::file))
+    return Error::of(ErrorCode::malformed_frame, 0, "HEADER of an unknown kind of message");
   MessageHeader header{static_cast<MessageKind>(kind), {}};
   while (!reader.empty()) {
     const Tlv tlv = take_tlv(reader);
-    if (reader.failed()) return Error::of(ErrorCode::malformed_frame, 0, "HEADER");
+    if (reader.failed()) return Error::of(ErrorCode::malformed_frame, 0, "a parameter of HEADER is cut short");
     if (tlv.type == kTlvMessageChannel) {
       header.channel = as_text(tlv.value);
       if (!is_valid_name(header.channel)) return Error::of(ErrorCode::bad_channel);
     } else if (tlv.is_critical() && header.kind != MessageKind::file) {
-      return Error::of(ErrorCode::unknown_critical_parameter, tlv.type);
+      return Error::of(ErrorCode::unknown_critical_parameter, tlv.type, tlv_name(tlv.type));
     }
   }
   return header;

@@ -1,5 +1,7 @@
 #include "proto/receiver.h"
 
+#include <utility>
+
 #include "proto/assert.h"
 
 namespace cproto {
@@ -18,20 +20,18 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
   Outcome outcome{.verdict = Verdict::accepted, .number = expected()};
   // A HEADER is as long as the names in it: what bounds it is the link's limit on control frames.
   if (frame.type != FrameType::header && frame.payload.size() > options_.max_packet_size)
-    return {.verdict = Verdict::broken, .number = outcome.number, .error = ErrorCode::frame_too_large};
+    return broken(Error::of(ErrorCode::frame_too_large));
   MessageKind kind = options_.default_kind;
   if (frame.type == FrameType::header) {
-    const auto header = decode_message_header(frame.payload);
-    if (const Error* error = std::get_if<Error>(&header))
-      return {.verdict = Verdict::broken, .number = outcome.number, .error = error->code};
+    auto header = decode_message_header(frame.payload);
+    if (Error* error = std::get_if<Error>(&header)) return broken(std::move(*error));
     kind = std::get<MessageHeader>(header).kind;
   }
   MessageState& message = position_.message;
   const MessageState before = message;
   const MessageStep step =
       advance(message, frame.type, outcome.number, frame.payload.size(), options_.default_kind, kind);
-  if (step == MessageStep::breaks)
-    return {.verdict = Verdict::broken, .number = outcome.number, .error = ErrorCode::bad_message_order};
+  if (step == MessageStep::breaks) return broken(Error::of(ErrorCode::bad_message_order));
   outcome.ends_message = step != MessageStep::goes_on;
   count(frame, outcome.ends_message);
   if (before.is_refused) {
@@ -45,6 +45,12 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
       before.bytes + (frame.type == FrameType::header ? 0 : frame.payload.size()) > options_.message_size_max)
     return refuse(outcome, ErrorCode::message_too_large, first);
   return outcome;
+}
+
+// PROTOCOL §8. The number is that of the frame, whatever of it is wrong.
+Receiver::Outcome Receiver::broken(Error error) const {
+  error.number = expected().value;
+  return {.verdict = Verdict::broken, .number = expected(), .error = std::move(error)};
 }
 
 Receiver::Outcome Receiver::refuse(Outcome outcome, ErrorCode code, Seq message_first) {

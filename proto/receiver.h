@@ -43,10 +43,10 @@ class Receiver {
   enum class Verdict : std::uint8_t { accepted, skipped, duplicate, kept, dropped, broken };
   struct Outcome {
     Verdict verdict{};
-    Seq number;                         // of this frame; 0 where it could not be told
-    bool ends_message = false;          // of accepted and skipped
-    Refusal refusal{};                  // of skipped: set on the frame by which a message is refused
-    ErrorCode error = ErrorCode::none;  // of broken
+    Seq number;                 // of this frame; 0 where it could not be told
+    bool ends_message = false;  // of accepted and skipped
+    Refusal refusal{};          // of skipped: set on the frame by which a message is refused
+    Error error{};              // of broken
   };
 
   Receiver(const ReceiverOptions& options, const Position& position) : options_(options), position_(position) {}
@@ -64,6 +64,7 @@ class Receiver {
 
  private:
   Outcome take_next(const Frame& frame);
+  Outcome broken(Error error) const;
   Outcome refuse(Outcome outcome, ErrorCode code, Seq message_first);
   Outcome keep(const Frame& frame, Seq number);
   void count(const Frame& frame, bool ends_message);

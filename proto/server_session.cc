@@ -49,6 +49,7 @@ void ServerSession::accept(Instant now, const Acceptance& acceptance) {
   durable_through_ = terms_.durable_through;
   durable_bytes_ = terms_.durable_bytes;
   reported_through_ = durable_through_;
+  refusals_unheard_ = terms_.refusals.size();
   terms_.limit_number = durable_through_ + terms_.window_size;
   terms_.limit_bytes = durable_bytes_ + window_bytes_;
   receiver_.emplace(ReceiverOptions{.transport = options_.transport,
@@ -75,7 +76,7 @@ void ServerSession::commit(Instant now, Seq through, std::uint64_t bytes, const 
   CPROTO_ASSERT(through >= durable_through_ && through <= received().through);
   durable_through_ = through;
   durable_bytes_ = bytes;
-  refusals_to_tell_.insert(refusals_to_tell_.end(), refusals.begin(), refusals.end());
+  refusals_.insert(refusals_.end(), refusals.begin(), refusals.end());
   must_ack_ = true;
   timers_.stop(Timer::report);
   if (received().through > durable_through_) timers_.arm(Timer::report, now + kReceivedReportDelay);
@@ -247,9 +248,7 @@ void ServerSession::take_kept() {
 void ServerSession::on_outcome(const Frame& frame, const Receiver::Outcome& outcome) {
   switch (outcome.verdict) {
     case Receiver::Verdict::accepted: return extend_run(frame, outcome.number);
-    case Receiver::Verdict::skipped:
-      return emit(server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message, outcome.refusal,
-                                        receiver_->position()});
+    case Receiver::Verdict::skipped: return on_skipped(frame, outcome);
     case Receiver::Verdict::duplicate:
       // Already durable is a success: it is acknowledged again. Before that, the batch will tell.
       ++duplicates_;
@@ -261,8 +260,16 @@ void ServerSession::on_outcome(const Frame& frame, const Receiver::Outcome& outc
       if (options_.transport == Transport::stream && link_.damaged() == 0)
         fail(Error::of(ErrorCode::number_out_of_window, outcome.number.value));
       return;
-    case Receiver::Verdict::broken: return fail(Error::of(outcome.error, outcome.number.value));
+    case Receiver::Verdict::broken: return fail(outcome.error);
   }
+}
+
+// PROTOCOL §4.6. A client that is told too many refusals without showing that it heard them must come back and show it.
+void ServerSession::on_skipped(const Frame& frame, const Receiver::Outcome& outcome) {
+  emit(server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message, outcome.refusal,
+                             receiver_->position()});
+  if (outcome.refusal.code == ErrorCode::none) return;
+  if (++refusals_unheard_ >= kRefusalsMax) fail(Error::of(ErrorCode::too_many_refusals));
 }
 
 void ServerSession::on_damaged() {
@@ -347,24 +354,36 @@ void ServerSession::close() {
 
 // --- outputs ---
 
+// PROTOCOL §4.6. A datagram may be lost: there every ACK repeats all refusals that one before it may have told.
 Ack ServerSession::make_ack() {
   reported_through_ = received().through;
-  return {.durable_through = durable_through_,
+  Ack ack{.durable_through = durable_through_,
           .received_through = received().through,
           .limit_number = durable_through_ + terms_.window_size,
           .limit_bytes = durable_bytes_ + window_bytes_,
           .is_final = is_final_,
-          .ranges = options_.transport == Transport::datagram ? receiver_->ranges() : std::vector<SeqRange>{}};
+          .ranges = {},
+          .refusals = {}};
+  if (options_.transport == Transport::datagram) {
+    ack.ranges = receiver_->ranges();
+    ack.refusals = refusals_;
+  }
+  return ack;
 }
 
-// Refusals go before the ACK that passes their numbers.
-void ServerSession::put_acknowledgements(Bytes& out) {
+// PROTOCOL §4.6. A stream loses nothing: there each refusal goes once, before the ACK that passes its number.
+void ServerSession::put_refusals(Bytes& out) {
   Bytes payload;
-  for (const Refusal& refusal : std::exchange(refusals_to_tell_, {})) {
+  for (const Refusal& refusal : std::exchange(refusals_, {})) {
     payload.clear();
     encode_error(Error::of(refusal.code, refusal.first.value), payload);
     put(FrameType::error, refusal.first, payload, out);
   }
+}
+
+void ServerSession::put_acknowledgements(Bytes& out) {
+  if (options_.transport == Transport::stream) put_refusals(out);
+  Bytes payload;
   if (std::exchange(must_nak_, false)) {
     payload.clear();
     encode_error(Error::of(ErrorCode::bad_checksum, receiver_->expected().value), payload);

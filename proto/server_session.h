@@ -142,6 +142,7 @@ class ServerSession {
   void on_syn(const Frame& frame);
   void on_numbered(Instant now, const Frame& frame);
   void on_outcome(const Frame& frame, const Receiver::Outcome& outcome);
+  void on_skipped(const Frame& frame, const Receiver::Outcome& outcome);
   Receiver::Verdict take_frame(const Frame& frame);
   void take_kept();
   void on_confirmation(Instant now, ByteView payload);
@@ -154,6 +155,7 @@ class ServerSession {
   void emit(ServerEvent event);
   void fail(Error error, bool is_remote = false);
   void close();
+  void put_refusals(Bytes& out);
   void put_acknowledgements(Bytes& out);
   Ack make_ack();
   void check_invariants() const;
@@ -183,7 +185,8 @@ class ServerSession {
   Seq close_at_;  // durable through here, the close can be settled
   bool closing_was_told_ = false;
   Duration pause_retry_after_{0};
-  std::vector<Refusal> refusals_to_tell_;
+  std::vector<Refusal> refusals_;     // durable: on a stream still to be told, elsewhere all of this connection
+  std::size_t refusals_unheard_ = 0;  // told or to be told, and not shown by a SYN to be heard
   Error error_;
   server_event::Received run_;
   std::vector<Bytes> kept_frames_;  // owned bytes behind views in events; until the next input

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "proto/bytes.h"
 
@@ -41,6 +42,13 @@ struct Tlv {
 
   bool is_critical() const { return (type & kTlvCritical) != 0; }
 };
+
+// A type as it is shown to people: "0x80ff".
+inline std::string tlv_name(std::uint16_t type) {
+  std::uint8_t bytes[2];
+  store_be(bytes, type);
+  return "0x" + to_hex(bytes);
+}
 
 // Pre: value has at most 65,535 bytes.
 inline void put_tlv(ByteWriter& writer, std::uint16_t type, ByteView value) {

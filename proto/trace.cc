@@ -16,6 +16,8 @@ std::string describe_ack(ByteView payload) {
                      std::to_string(ack->received_through.value) + ", limit " + std::to_string(ack->limit_number.value);
   for (const SeqRange& range : ack->ranges)
     text += ", " + std::to_string(range.first.value) + "-" + std::to_string(range.last.value);
+  for (const Refusal& refusal : ack->refusals)
+    text += ", " + error_name(refusal.code) + " " + std::to_string(refusal.first.value);
   return ack->is_final ? text + ", final" : text;
 }
 

@@ -60,6 +60,7 @@ struct Conversation::Connection {
 
   ServerSession server;
   SessionId session{};
+  std::optional<Syn> waiting;  // a resume, until all that was received is durable (PROTOCOL §3.6)
   Instant deadline = kNever;
   Wire to_server;
   Wire to_client;
@@ -128,15 +129,21 @@ class Conversation::ServerHost {
   Bytes buffer_;
 };
 
+namespace {
+
+ClientOptions client_options(const ConversationOptions& options, const Syn& offer) {
+  ClientOptions client;
+  client.transport = options.transport;
+  client.offer = offer;
+  client.sender = options.sender;
+  client.sender.transport = options.transport;
+  return client;
+}
+
+}  // namespace
+
 Conversation::Conversation(ConversationOptions options)
-    : options_(std::move(options)), random_(options_.seed), client_([&] {
-        ClientOptions client;
-        client.transport = options_.transport;
-        client.offer = options_.offer;
-        client.sender = options_.sender;
-        client.sender.transport = options_.transport;
-        return client;
-      }()) {}
+    : options_(std::move(options)), random_(options_.seed), client_(client_options(options_, options_.offer)) {}
 
 Conversation::~Conversation() = default;
 
@@ -199,6 +206,14 @@ void Conversation::connect_beside() {
   client_.attach(now);
   client_turn();
   server_turn(*newest_);
+}
+
+void Conversation::restart_client() {
+  cut();
+  const Syn offer = client_.offer();
+  client_ = ClientSession(client_options(options_, offer));
+  outbox_.clear();
+  outbox_sent_ = 0;
 }
 
 void Conversation::client_detach(bool is_noticed) {
@@ -403,7 +418,11 @@ void Conversation::on_hello(Connection& connection, const Syn& syn) {
     older.server.end(Error::of(ErrorCode::superseded));
     server_turn(older);
   }
-  accept(connection, *session, syn, SynAck::Outcome::resumed);
+  session->attempt = syn.attempt;
+  session->connection = &connection;
+  connection.session = session->id;
+  if (session->pending.empty()) return accept(connection, *session, syn, SynAck::Outcome::resumed);
+  connection.waiting = syn;
 }
 
 Conversation::StoredSession& Conversation::begin_session(const Syn& syn) {
@@ -435,6 +454,7 @@ void Conversation::accept(Connection& connection, StoredSession& session, const 
   terms.durable_messages = session.messages;
   terms.message_size_max = options_.message_size_max;
   terms.refusals = session.refusals;
+  session.refusals_to_tell.clear();  // the SYN-ACK says them
   acceptance.received = session.received;
   acceptance.window_bytes = options_.window_bytes;
   acceptance.default_kind = session.kind;
@@ -513,8 +533,14 @@ void Conversation::apply(StoredSession& session, const Record& record) {
 
 void Conversation::settle_durable(StoredSession& session) {
   if (session.connection == nullptr) return;
-  session.connection->server.commit(now, session.through, session.bytes, std::exchange(session.refusals_to_tell, {}));
-  server_turn(*session.connection);
+  Connection& connection = *session.connection;
+  if (connection.waiting) {
+    if (!session.pending.empty()) return;
+    accept(connection, session, *std::exchange(connection.waiting, std::nullopt), SynAck::Outcome::resumed);
+  } else {
+    connection.server.commit(now, session.through, session.bytes, std::exchange(session.refusals_to_tell, {}));
+  }
+  server_turn(connection);
 }
 
 void Conversation::commit() {

@@ -74,6 +74,8 @@ class Conversation {
   void cut();
   // The client loses it and comes back; the server has not noticed.
   void connect_beside();
+  // The client's program ends, and another begins with what the first knew of its session, but none of its frames.
+  void restart_client();
 
   // --- time ---
   // Everything moves until nothing does. With `commits`, so does the disk.

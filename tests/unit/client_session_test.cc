@@ -207,6 +207,30 @@ TEST_CASE("client: a refusal is told once, and the next SYN shows that it was he
   CHECK(reconnects(client).refusals_heard == Seq{3});
 }
 
+TEST_CASE("client: on datagrams refusals are heard from the ACK, each once, before what it makes durable") {
+  ClientEnd client(ClientEnd::some_options(Transport::datagram));
+  client.reach_established();
+  sends_some(client, 4);
+  Ack told{
+      .durable_through = {2}, .received_through = {4}, .limit_number = {100}, .limit_bytes = 1u << 20, .ranges = {}};
+  told.refusals = {{ErrorCode::message_too_large, {2}}};
+  CHECK(client.hears(ack(told)) == "Refused 2 message_too_large; Acked 2");
+  told.durable_through = {4};
+  told.refusals.push_back({ErrorCode::kind_not_accepted, {4}});
+  CHECK(client.hears(ack(told)) == "Refused 4 kind_not_accepted; Acked 4");
+  CHECK(client.hears(ack(told)).empty());
+  CHECK(reconnects(client).refusals_heard == Seq{4});
+}
+
+TEST_CASE("client: on datagrams a refusal that is an ERROR is left to the ACK, for one before it may be lost") {
+  ClientEnd client(ClientEnd::some_options(Transport::datagram));
+  client.reach_established();
+  sends_some(client, 2);
+  CHECK(client.hears(error(ErrorCode::message_too_large, 2)).empty());
+  CHECK_FALSE(client.session.wants_finish());
+  CHECK(reconnects(client).refusals_heard == Seq{0});
+}
+
 TEST_CASE("client: damage from the server ends a stream, for it may have been a refusal, and is nothing elsewhere") {
   ClientEnd on_stream;
   on_stream.reach_established();
@@ -460,6 +484,55 @@ TEST_CASE("client: who did not ask to resume takes nothing but a new session") {
   SUBCASE("restarted") { terms.outcome = SynAck::Outcome::restarted; }
   SUBCASE("begun, but not at the beginning") { terms.durable_through = {1}; }
   CHECK(client.hears(syn_ack(terms)) == "Failed wrong_session");
+}
+
+TEST_CASE("client: a program that was restarted inside a message goes on with it, or gives it up") {
+  ClientOptions options = ClientEnd::some_options();
+  options.offer.resume = Syn::Resume{session_id(), store_id(), {2}, 2, 1};
+  ClientEnd client(options);
+  SynAck terms = resumed_at(3);
+  terms.durable_messages = 2;
+  terms.unfinished = SynAck::Unfinished{{3}, 1, MessageKind::text};
+  client.reach_established(terms);
+  CHECK(client.session.in_message());
+  SUBCASE("goes on") {
+    client.sends("the rest");
+    CHECK(client.said_in_full() == "DATA 4, 8 B");
+  }
+  SUBCASE("gives it up") {
+    client.session.abandon();
+    client.turn();
+    CHECK(to_hex(client.output) == to_hex(abandonment(4)));
+  }
+  CHECK_FALSE(client.session.in_message());
+}
+
+TEST_CASE("client: a program that was restarted between messages is in none") {
+  ClientOptions options = ClientEnd::some_options();
+  options.offer.resume = Syn::Resume{session_id(), store_id(), {2}, 2, 2};
+  ClientEnd client(options);
+  client.reach_established(resumed_at(3));
+  CHECK_FALSE(client.session.in_message());
+}
+
+TEST_CASE("client: who was in a message when the connection broke still is, whatever of it is durable") {
+  ClientEnd client;
+  client.reach_established();
+  client.session.send(as_bytes("begun"), false);
+  client.turn();
+  reconnects(client);
+  CHECK(client.hears(syn_ack(resumed_at(0))) == "Established");
+  CHECK(client.session.in_message());
+  SUBCASE("and is not, where the message ended behind what is durable") {
+    client.sends("the end");
+    reconnects(client);
+    SynAck terms = resumed_at(1);
+    terms.durable_bytes = 5;
+    terms.durable_messages = 0;
+    terms.unfinished = SynAck::Unfinished{{1}, 5, MessageKind::text};
+    CHECK(client.hears(syn_ack(terms)) == "Established");
+    CHECK_FALSE(client.session.in_message());
+  }
 }
 
 TEST_CASE("client: an unknown session of which nothing was acknowledged begins anew, in smaller packets if need be") {

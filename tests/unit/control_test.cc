@@ -65,10 +65,37 @@ TEST_CASE("control: an ACK carries as many ranges as one may") {
   CHECK(decode_ack(encoded(ack)));
 }
 
+TEST_CASE("control: an ACK carries refusals behind its ranges") {
+  Ack ack{.durable_through = {9}, .received_through = {12}, .limit_number = {20}, .limit_bytes = 100, .ranges = {}};
+  ack.ranges = {{{14}, {15}}};
+  ack.refusals = {{ErrorCode::message_too_large, {3}}, {ErrorCode::kind_not_accepted, {7}}};
+  const Bytes bytes = encoded(ack);
+  CHECK(bytes.size() == 36 + 16 + 2 + 2 * 10);
+  const auto read = decode_ack(bytes);
+  REQUIRE(read);
+  CHECK(read->ranges == ack.ranges);
+  CHECK(read->refusals == ack.refusals);
+  for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode_ack(ByteView(bytes).first(size)));
+}
+
+TEST_CASE("control: an ACK carries as many refusals as may wait, in ascending order") {
+  Ack ack;
+  for (std::uint64_t i = 1; i <= kRefusalsMax; ++i) ack.refusals.push_back({ErrorCode::message_too_large, {i}});
+  SUBCASE("as many as may wait") { CHECK(decode_ack(encoded(ack))); }
+  SUBCASE("one more") {
+    ack.refusals.push_back({ErrorCode::message_too_large, {1'000}});
+    CHECK_FALSE(decode_ack(encoded(ack)));
+  }
+  SUBCASE("one twice") {
+    ack.refusals[1] = ack.refusals[0];
+    CHECK_FALSE(decode_ack(encoded(ack)));
+  }
+}
+
 TEST_CASE("control: flags of a later version are passed over") {
   Bytes bytes = encoded(Ack{});
   bytes[32] = 0xff;
-  bytes[33] = 0xfe;
+  bytes[33] = 0xfc;
   const auto read = decode_ack(bytes);
   REQUIRE(read);
   CHECK_FALSE(read->is_final);

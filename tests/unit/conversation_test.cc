@@ -311,12 +311,13 @@ TEST_CASE("conversation: a takeover while a batch is on its way to the disk take
   talk.connect_beside();
   talk.exchange();
   CHECK(contains(talk.server_events, "Ended superseded"));
-  CHECK(talk.server().duplicates() == 10);
-  CHECK(talk.client().state() == State::established);
+  CHECK(talk.client().state() == State::connecting);
   talk.commit();
   talk.exchange();
+  CHECK(talk.client().state() == State::established);
+  CHECK(talk.client().sender().durable_through() == Seq{10});
   CHECK(talk.texts() == messages(1, 10));
-  CHECK(talk.client_events.back() == "Acked 10");
+  CHECK(count(talk.frames, "> DATA") == 10);
 }
 
 TEST_CASE("conversation: a batch that is durable while no connection is there is told by the next SYN-ACK") {
@@ -332,25 +333,34 @@ TEST_CASE("conversation: a batch that is durable while no connection is there is
   CHECK(count(talk.frames, "> DATA") == 10);
 }
 
-TEST_CASE(
-    "conversation: a batch that is durable during the next handshake is told behind it, before all is sent again") {
+TEST_CASE("conversation: a resume waits for what was received before it, and nothing of that is sent again") {
   Conversation talk(slow_disk());
   talk.connect();
   send_messages(talk, 1, 10);
   talk.exchange();
-  talk.cut();
-  // The new connection's SYN-ACK says 0; then the batch returns; then the client's frames come again.
-  bool is_committed = false;
-  talk.on_the_way_to_server = [&](Bytes& bytes) {
-    if (is_committed || decode_header(bytes.data()).type != FrameType::ack) return;
-    is_committed = true;
-    talk.commit();
-  };
   talk.connect();
+  talk.exchange();
+  talk.commit_through({6});
+  talk.exchange();
+  CHECK(talk.client().state() == State::connecting);
+  talk.commit_through({10});
   talk.exchange();
   CHECK(talk.client().state() == State::established);
   CHECK(talk.client().sender().durable_through() == Seq{10});
-  CHECK(talk.texts() == messages(1, 10));
+  CHECK(count(talk.frames, "> DATA") == 10);
+}
+
+TEST_CASE("conversation: a resume that waits is told when the server stops") {
+  Conversation talk(slow_disk());
+  talk.connect();
+  send_messages(talk, 1, 10);
+  talk.exchange();
+  talk.connect();
+  talk.exchange();
+  talk.pause(5s);
+  talk.exchange();
+  CHECK(talk.client_events.back() == "Failed by peer shutting_down");
+  CHECK_FALSE(talk.is_connected());
 }
 
 TEST_CASE("conversation: an attempt that is not higher is refused, and the next is") {
@@ -396,30 +406,6 @@ TEST_CASE("conversation: a server that pauses gets everything in flight settled,
   talk.exchange();
   talk.commit();
   talk.exchange();
-  CHECK(talk.texts() == messages(1, 10));
-}
-
-TEST_CASE("conversation: a pause in the middle of a resumed session, with more received than was sent again") {
-  ConversationOptions options = slow_disk();
-  options.window_size = 10;
-  Conversation talk(options);
-  talk.connect();
-  send_messages(talk, 1, 10);
-  talk.exchange();
-  talk.cut();
-  // On the new connection only the confirmation and two frames get through before the pause.
-  talk.on_the_way_to_server = [](Bytes& bytes) {
-    if (decode_header(bytes.data()).type == FrameType::ack && bytes.size() > 27) bytes.resize(27 + 2 * 20);
-  };
-  talk.connect();
-  talk.exchange();
-  CHECK(talk.server().received().through == Seq{10});
-  talk.on_the_way_to_server = nullptr;
-  talk.pause(1s);
-  talk.exchange();
-  talk.commit();
-  talk.exchange();
-  CHECK(talk.client_events.back() == "Failed by peer shutting_down");
   CHECK(talk.texts() == messages(1, 10));
 }
 
@@ -727,4 +713,72 @@ TEST_CASE("conversation: on datagrams that are lost, repeated, damaged and late,
     expected.push_back(std::string(5'000, 'x'));
     REQUIRE(talk.texts() == expected);
   }
+}
+
+TEST_CASE("conversation: on datagrams that are lost and late, every refusal is heard once") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Random random(seed);
+    ConversationOptions options = small_window(static_cast<std::uint32_t>(random.between(1, 60)));
+    options.transport = Transport::datagram;
+    options.seed = seed;
+    options.message_size_max = 20;
+    options.faults = {.lost = static_cast<double>(random.below(25)),
+                      .repeated = static_cast<double>(random.below(20)),
+                      .damaged = static_cast<double>(random.below(10)),
+                      .delay_min = Duration(1ms),
+                      .delay_max = Duration(1ms) * static_cast<std::int64_t>(random.between(1, 300))};
+    Conversation talk(options);
+    std::vector<std::uint64_t> too_large;
+    for (std::uint64_t number = 1; number <= 60; ++number) {
+      const bool is_too_large = random.chance(30);
+      if (is_too_large) too_large.push_back(number);
+      talk.send(is_too_large ? std::string(21, 'x') : "small");
+    }
+    talk.close(End::finish);
+    INFO("seed ", seed);
+    CHECK(talk.run_to_close(2h));
+    CHECK(talk.texts().size() == 60 - too_large.size());
+    CHECK(count(talk.client_events, "Refused") == too_large.size());
+    for (const std::uint64_t number : too_large)
+      REQUIRE(count(talk.client_events, "Refused " + std::to_string(number) + " message_too_large") == 1);
+  }
+}
+
+TEST_CASE("conversation: on datagrams a refusal is heard before its number is told durable") {
+  ConversationOptions options = slow_disk();
+  options.transport = Transport::datagram;
+  options.message_size_max = 10;
+  Conversation talk(options);
+  talk.connect();
+  talk.send("this is too large");
+  talk.exchange();
+  talk.commit();
+  talk.exchange();
+  REQUIRE(talk.client_events.size() == 3);
+  CHECK(talk.client_events[1] == "Refused 1 message_too_large");
+  CHECK(talk.client_events[2] == "Acked 1");
+}
+
+TEST_CASE("conversation: who comes back without what it sent hears of all that was received") {
+  Conversation talk(slow_disk());
+  talk.connect();
+  send_messages(talk, 1, 10);
+  talk.exchange();
+  talk.commit_through({4});
+  talk.exchange();
+  talk.restart_client();
+  talk.connect();
+  talk.exchange();
+  CHECK(talk.client().state() == State::connecting);  // what was received is not durable yet
+  talk.commit();
+  talk.exchange();
+  CHECK(talk.client().state() == State::established);
+  CHECK(talk.client().sender().durable_through() == Seq{10});
+  talk.send("eleven");
+  talk.exchange();
+  talk.commit();
+  talk.close(End::finish);
+  talk.exchange();
+  CHECK(talk.client().state() == State::closed);
+  CHECK(talk.texts().size() == 11);
 }

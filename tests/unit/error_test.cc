@@ -69,6 +69,29 @@ TEST_CASE("error: a sentence is sent to a kibibyte at the most") {
   CHECK(out.size() == 16 + 1024);
 }
 
+TEST_CASE("error: a sentence that is too long is cut between two characters") {
+  const std::size_t most = 1024;
+  for (const std::string_view character : {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x99\x82"}) {
+    for (std::size_t before = most - character.size(); before <= most; ++before) {
+      Error error;
+      error.sentence = std::string(before, 'x') + std::string(character) + "and more";
+      Bytes payload;
+      encode_error(error, payload);
+      const std::string sentence = decode_error(payload)->sentence;
+      INFO(before, " before a character of ", character.size());
+      CHECK(sentence.size() == (before + character.size() <= most ? most : before));
+    }
+  }
+}
+
+TEST_CASE("error: a sentence that is no UTF-8 is cut all the same") {
+  Error error;
+  error.sentence.assign(5000, '\x80');
+  Bytes payload;
+  encode_error(error, payload);
+  CHECK(payload.size() == 16 + 1024);
+}
+
 TEST_CASE("error: PROTOCOL.md has the same registry") {
   std::ifstream file(CPROTO_SOURCE_DIR "/proto/PROTOCOL.md");
   REQUIRE(file);

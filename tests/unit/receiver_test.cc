@@ -146,7 +146,7 @@ TEST_CASE("receiver: a payload above the agreed size breaks the session") {
   Receiver receiver(stream_options(), {});
   const auto outcome = feed(receiver, data(1, std::string(1025, 'x')));
   CHECK(outcome.verdict == Verdict::broken);
-  CHECK(outcome.error == ErrorCode::frame_too_large);
+  CHECK(outcome.error.code == ErrorCode::frame_too_large);
   CHECK(receiver.position().through == Seq{0});
 }
 
@@ -162,13 +162,13 @@ TEST_CASE("receiver: an order that makes no message breaks the session") {
   SUBCASE("an abandonment of nothing") {
     const auto outcome = feed(receiver, abandonment(1));
     CHECK(outcome.verdict == Verdict::broken);
-    CHECK(outcome.error == ErrorCode::bad_message_order);
+    CHECK(outcome.error.code == ErrorCode::bad_message_order);
   }
   SUBCASE("a HEADER within a message") {
     feed(receiver, fragment(1, "begun"));
     const auto outcome = feed(receiver, header(2, MessageKind::text));
     CHECK(outcome.verdict == Verdict::broken);
-    CHECK(outcome.error == ErrorCode::bad_message_order);
+    CHECK(outcome.error.code == ErrorCode::bad_message_order);
   }
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("receiver: a HEADER that cannot be read breaks the session") {
   Receiver receiver(stream_options(), {});
   const auto outcome = feed(receiver, frame_of(FrameType::header, as_bytes("xx"), 1));
   CHECK(outcome.verdict == Verdict::broken);
-  CHECK(outcome.error == ErrorCode::malformed_frame);
+  CHECK(outcome.error.code == ErrorCode::malformed_frame);
 }
 
 TEST_CASE("receiver: an abandoned message is over and counted") {

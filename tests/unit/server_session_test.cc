@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "proto/tlv.h"
 #include "tests/support/endpoints.h"
 
 using namespace cproto;
@@ -538,4 +539,58 @@ TEST_CASE("server: what a session cannot survive ends it with its error") {
   CHECK(server.said() == "ERROR");
   CHECK(server.session.wants_finish());
   CHECK(server.session.next_deadline() == kNever);
+}
+
+TEST_CASE("server: a HEADER that is not taken is answered with its number and what is wrong with it") {
+  ServerEnd server;
+  server.reach_established();
+  server.hears(data(1, "x"));
+  Bytes payload;
+  ByteWriter writer(payload);
+  writer.u32(0x01000000);
+  std::string detail;
+  SUBCASE("an unknown critical parameter") {
+    put_tlv_number(writer, 0x80ff, std::uint8_t{1});
+    CHECK(server.hears(frame_of(FrameType::header, payload, 2)) == "Ended unknown_critical_parameter");
+    detail = ": 0x80ff";
+  }
+  SUBCASE("a parameter cut short") {
+    writer.u16(kTlvMessageChannel);
+    CHECK(server.hears(frame_of(FrameType::header, payload, 2)) == "Ended malformed_frame");
+    detail = ": a parameter of HEADER is cut short";
+  }
+  CHECK(the_error(server).number == 2);
+  CHECK(the_error(server).sentence.ends_with(detail));
+}
+
+TEST_CASE("server: on datagrams a refusal is in every ACK behind it, and is no ERROR") {
+  ServerEnd server(datagram());
+  Acceptance acceptance = ServerEnd::an_acceptance();
+  acceptance.terms.message_size_max = 3;
+  server.reach_established(acceptance);
+  CHECK(server.hears(data(1, "long")) == "Skipped 1 message_too_large");
+  const Refusal refusal{ErrorCode::message_too_large, {1}};
+  commits(server, 1, {refusal});
+  CHECK(server.said() == "ACK");
+  CHECK(last_ack(server).refusals == std::vector<Refusal>{refusal});
+  server.hears(data(2, "ok"));
+  commits(server, 2);
+  CHECK(last_ack(server).refusals == std::vector<Refusal>{refusal});
+}
+
+TEST_CASE("server: the connection ends at as many refusals as may be unheard, the SYN-ACK's counted in") {
+  for (const Transport transport : {Transport::stream, Transport::datagram}) {
+    ServerOptions options;
+    options.transport = transport;
+    ServerEnd server(options);
+    Acceptance acceptance = ServerEnd::an_acceptance();
+    acceptance.terms.message_size_max = 3;
+    acceptance.terms.durable_through = acceptance.received.through = {1};
+    acceptance.terms.refusals = {{ErrorCode::message_too_large, {1}}};
+    server.reach_established(acceptance);
+    for (std::uint64_t number = 2; number < kRefusalsMax; ++number)
+      REQUIRE(server.hears(data(number, "long")) == "Skipped " + std::to_string(number) + " message_too_large");
+    CHECK(server.hears(data(kRefusalsMax, "long")) ==
+          "Skipped " + std::to_string(kRefusalsMax) + " message_too_large; Ended too_many_refusals");
+  }
 }

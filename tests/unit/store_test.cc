@@ -3,10 +3,55 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "daemon/store_format.h"
+#include "proto/checksum.h"
+#include "tests/support/frames.h"
 #include "tests/support/store_end.h"
 
 using namespace cproto;
 using namespace cproto::test;
+
+namespace {
+
+struct OpenStore : StoreEnd {
+  explicit OpenStore(std::uint64_t seed = 1) : StoreEnd(seed), session(*this) {
+    options.segment_size = 16 * kBlockSize;
+    REQUIRE(open().empty());
+    REQUIRE(session.connect().empty());
+  }
+  void send(const std::string& message) {
+    session.send(message);
+    sync();
+  }
+  // All sessions hear nothing of it; `session` comes back.
+  void restart(bool cuts_power = false) {
+    session.lose_server();
+    cuts_power ? cut_power() : kill();
+    REQUIRE(open().empty());
+  }
+  // So many messages of another client that every segment is used again, three times and more.
+  void recycle_everything() {
+    SessionEnd busy(*this, "busy-1");
+    REQUIRE(busy.connect().empty());
+    const std::uint64_t begin = store->journal().gathering_number();
+    for (int i = 0; i < 120; ++i) {
+      busy.send(std::string(3'000, 'x'));
+      sync();
+      if (i % 8 == 0) run(1100ms);
+    }
+    REQUIRE(store->journal().batches().front().number > begin);
+    REQUIRE(segments().size() <= 8);
+  }
+  SessionEnd session;
+};
+
+}  // namespace
+
+// --- the promise ---
 
 TEST_CASE("store: a message is acknowledged when it is durable, and is in the inbox") {
   StoreEnd end;
@@ -35,4 +80,349 @@ TEST_CASE("store: what was acknowledged is there after kill -9, once") {
   CHECK(end.log_text() == "hello\n");
   REQUIRE(session.connect() == "");
   CHECK(session.acknowledged == Seq{1});
+}
+
+TEST_CASE("store: what was acknowledged is there after a power cut that takes all that was not synced") {
+  OpenStore end;
+  end.send("hello");
+  end.session.lose_server();
+  end.cut_power(Loss::everything);
+  REQUIRE(end.open().empty());
+  end.run(2s);
+  CHECK(end.log_text() == "hello\n");
+  REQUIRE(end.session.connect().empty());
+  CHECK(end.session.acknowledged == Seq{1});
+}
+
+TEST_CASE("store: whatever is told is durable at that moment") {
+  OpenStore end;
+  for (int i = 0; i < 40; ++i) {
+    end.session.send("message");
+    end.run(Duration(1ms) * (i % 4));
+    StoreEnd copy;
+    copy.options = end.options;
+    auto durable = end.disk.durable_copy();
+    auto opened = Store::open(*durable, copy.options, copy.world, copy.log);
+    REQUIRE(std::holds_alternative<std::unique_ptr<Store>>(opened));
+    const Store& store = *std::get<std::unique_ptr<Store>>(opened);
+    Seq known;
+    for (const auto& [index, entry] : store.registry().all()) known = entry->durable.through;
+    CHECK(known >= end.session.acknowledged);
+  }
+}
+
+TEST_CASE("store: at rest everything is delivered, checkpointed and sealed, and nothing more is written") {
+  OpenStore end;
+  end.send("hello");
+  end.rest();
+  const std::uint64_t operations = end.disk.operations();
+  end.run(1h);
+  CHECK(end.disk.operations() == operations);
+}
+
+TEST_CASE("store: a second of idleness writes a seal") {
+  OpenStore end;
+  end.send("hello");
+  end.run(3s);
+  const std::uint64_t number = end.store->journal().gathering_number();
+  const std::uint64_t operations = end.disk.operations();
+  end.run(1h);
+  CHECK(end.store->journal().gathering_number() == number);
+  CHECK(end.disk.operations() == operations);
+  CHECK(!end.store->journal().can_seal());
+}
+
+// --- sessions ---
+
+TEST_CASE("store: an idle session is known with its numbers after every segment was used again") {
+  OpenStore end;
+  end.session.send("one");
+  end.session.send("two");
+  end.sync();
+  const SessionId id = end.session.terms.session;
+  end.session.disconnect();
+  for (int round = 0; round < 3; ++round) {
+    end.recycle_everything();
+    bool cuts_power = round == 1;
+    end.restart(cuts_power);
+    REQUIRE(end.session.connect().empty());
+    CHECK(end.session.terms.session == id);
+    CHECK(end.session.acknowledged == Seq{2});
+    CHECK(end.session.terms.durable_bytes == 6);
+    CHECK(end.session.terms.durable_messages == 2);
+    end.session.disconnect();
+  }
+  CHECK(end.log_text() == "one\ntwo\n");
+  REQUIRE(end.session.connect().empty());
+  end.send("three");
+  end.run(20ms);
+  CHECK(end.log_text() == "one\ntwo\nthree\n");
+}
+
+TEST_CASE("store: refusals that were not heard yet are carried forward, too") {
+  OpenStore end;
+  end.session.disconnect();
+  SessionEnd small(end, "db-1");
+  small.message_size_max = 10;
+  REQUIRE(small.connect().empty());
+  small.send("this is too large");
+  end.sync();
+  CHECK(small.refused.size() == 1);
+  small.disconnect();
+  end.recycle_everything();
+  end.restart(true);
+  REQUIRE(small.connect().empty());
+  CHECK(small.terms.refusals == std::vector<Refusal>{{ErrorCode::message_too_large, {1}}});
+  CHECK(small.acknowledged == Seq{1});
+}
+
+TEST_CASE("store: a takeover while the first connection's frames are being synced loses nothing and doubles nothing") {
+  OpenStore end;
+  SessionEnd second(end);
+  end.session.send("a");
+  end.store->flush();
+  end.session.send("b");  // in the batch after it
+  second.syn = end.session.syn;
+  REQUIRE(second.connect().empty());
+  CHECK(end.session.entry == nullptr);
+  CHECK(second.acknowledged == Seq{0});
+  // It sends again what it was not told of; what it has not sent before follows.
+  second.receive(join({data(1, "a"), data(2, "b"), data(3, "c")}));
+  end.sync();
+  CHECK(end.session.acknowledged == Seq{0});  // fenced: it hears nothing any more
+  CHECK(second.acknowledged == Seq{3});
+  end.run(20ms);
+  CHECK(end.log_text() == "a\nb\nc\n");
+  second.lose_server();
+  end.restart();
+  end.run(20ms);
+  CHECK(end.log_text() == "a\nb\nc\n");
+}
+
+TEST_CASE("store: a takeover is remembered over a kill once something of it is durable") {
+  OpenStore end;
+  end.send("a");
+  SessionEnd second(end);
+  second.syn = end.session.syn;
+  REQUIRE(second.connect().empty());
+  second.send("b");
+  end.sync();
+  second.lose_server();
+  end.restart();
+  SessionEnd third(end);
+  third.syn = second.syn;
+  REQUIRE(third.connect().empty());
+  CHECK(third.acknowledged == Seq{2});
+}
+
+TEST_CASE("store: a session that was forgotten is not known any more, in this life and the next") {
+  OpenStore end;
+  end.send("hello");
+  end.session.forget();
+  CHECK(end.session.connect() == "unknown_session");
+  end.sync();
+  bool cuts_power = false;
+  SUBCASE("at rest") { end.rest(); }
+  SUBCASE("before a checkpoint") {}
+  SUBCASE("with a power cut") { cuts_power = true; }
+  end.restart(cuts_power);
+  CHECK(end.session.connect() == "unknown_session");
+  end.rest();
+  CHECK(end.log_text() == "hello\n");
+  CHECK(end.store->registry().size() == 0);
+}
+
+TEST_CASE("store: messages of a session that was forgotten at once are delivered all the same") {
+  OpenStore end;
+  end.session.send("hello");
+  end.session.forget();
+  end.sync();
+  end.restart(true);
+  end.run(2s);
+  CHECK(end.log_text() == "hello\n");
+}
+
+TEST_CASE("store: a session of which nothing was recorded goes with its connection") {
+  OpenStore end;
+  end.session.disconnect();
+  CHECK(end.store->registry().size() == 0);
+  CHECK(end.session.connect() == "unknown_session");
+}
+
+TEST_CASE("store: a session of another store is told so") {
+  OpenStore end;
+  end.send("hello");
+  end.session.disconnect();
+  StoreEnd other(2);
+  other.world.draw_id = [] { return id_of(0x33); };
+  REQUIRE(other.open().empty());
+  SessionEnd elsewhere(other);
+  elsewhere.syn = end.session.syn;
+  CHECK(elsewhere.connect() == "other_store");
+}
+
+TEST_CASE("store: a store that lost what it acknowledged is told so") {
+  OpenStore end;
+  end.send("hello");
+  end.session.disconnect();
+  end.session.syn.resume->acknowledged = {7};
+  CHECK(end.session.connect() == "store_behind");
+}
+
+TEST_CASE("store: a new store gets an id that stays") {
+  StoreEnd end;
+  REQUIRE(end.open().empty());
+  const StoreId id = end.store->id();
+  CHECK(end.log.contains("created a new store in /store"));
+  end.cut_power(Loss::everything);
+  REQUIRE(end.open().empty());
+  CHECK(end.store->id() == id);
+  CHECK(end.log.count("created") == 1);
+}
+
+TEST_CASE("store: a crash at any operation of its creation leaves nothing or a store" * doctest::should_fail()) {
+  for (const bool cuts_power : {false, true}) {
+    bool is_through = false;
+    for (std::uint64_t operations = 0; !is_through; ++operations) {
+      CAPTURE(operations);
+      StoreEnd end(operations);
+      end.options.segment_size = 16 * kBlockSize;
+      end.disk.crash_after(operations);
+      try {
+        const std::string trouble = end.open();
+        REQUIRE(trouble.empty());
+        is_through = true;
+      } catch (const ProcessDied&) {
+      }
+      cuts_power ? end.cut_power() : end.kill();
+      REQUIRE(end.open().empty());
+      SessionEnd session(end);
+      REQUIRE(session.connect().empty());
+      session.send("hello");
+      end.sync();
+      session.lose_server();
+      end.cut_power(Loss::everything);
+      REQUIRE(end.open().empty());
+      REQUIRE(session.connect().empty());
+      CHECK(session.acknowledged == Seq{1});
+    }
+  }
+}
+
+TEST_CASE("store: one of a newer format is not touched") {
+  OpenStore end;
+  end.send("hello");
+  end.session.lose_server();
+  end.kill();
+  Bytes identity = encode_file_header(FileFormat::store, id_of(1), 0, 0);
+  store_be(&identity[8], kStoreFormat + 1);
+  store_be(&identity[60], crc32(0, ByteView(identity).first(60)));
+  end.disk.write_file("/store/store", identity);
+  const std::uint64_t operations = end.disk.operations();
+  auto opened = Store::open(end.disk, end.options, end.world, end.log);
+  const StoreProblem* problem = std::get_if<StoreProblem>(&opened);
+  REQUIRE(problem != nullptr);
+  CHECK(problem->is_newer);
+  CHECK(end.disk.operations() - operations <= 4);
+}
+
+// --- trouble ---
+
+TEST_CASE("store: while the disk fails nothing is acknowledged and nobody may send, and then all goes on") {
+  OpenStore end;
+  end.send("a");
+  int error = 0;
+  FileOp::Kind kind = FileOp::Kind::sync_data;
+  SUBCASE("EIO of a sync") { error = EIO; }
+  SUBCASE("EIO of a write") {
+    error = EIO;
+    kind = FileOp::Kind::write;
+  }
+  SUBCASE("ENOSPC of a write") {
+    error = ENOSPC;
+    kind = FileOp::Kind::write;
+  }
+  bool on_room = false;
+  end.store->set_on_room([&] { on_room = true; });
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return op.kind == kind && path.starts_with("/store/journal") ? error : 0;
+  };
+  end.session.send("b");
+  end.run(50ms);
+  CHECK(end.session.acknowledged == Seq{1});
+  REQUIRE(end.store->trouble() != nullptr);
+  CHECK(end.store->trouble()->code == ErrorCode::disk_failed);
+  CHECK(end.store->trouble()->retry_after_ms > 0);
+  CHECK(end.store->room() == 0);
+  end.run(12s);
+  CHECK(end.session.acknowledged == Seq{1});
+  error = 0;
+  on_room = false;
+  end.run(6s);
+  CHECK(end.store->trouble() == nullptr);
+  CHECK(on_room);
+  CHECK(end.session.acknowledged == Seq{2});
+  CHECK(end.log_text() == "a\nb\n");
+  end.send("c");
+  end.restart(true);
+  end.run(2s);
+  CHECK(end.log_text() == "a\nb\nc\n");
+}
+
+TEST_CASE("store: a full disk is said to be full" * doctest::should_fail()) {
+  OpenStore end;
+  bool is_full = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    const bool is_ours = path.starts_with("/store/journal");
+    return is_full && is_ours && (op.kind == FileOp::Kind::write || op.kind == FileOp::Kind::zero_fill) ? ENOSPC : 0;
+  };
+  end.session.send("a");
+  end.run(50ms);
+  REQUIRE(end.store->trouble() != nullptr);
+  CHECK(end.store->trouble()->code == ErrorCode::disk_full);
+}
+
+TEST_CASE("store: a crash while the disk fails loses nothing that was acknowledged") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    OpenStore end(seed);
+    end.send("a");
+    bool is_bad = true;
+    end.disk.fault = [&](const FileOp& op, const std::string& path) {
+      return is_bad && op.kind == FileOp::Kind::sync_data && path.starts_with("/store/journal") ? EIO : 0;
+    };
+    end.session.send("b");
+    end.run(50ms);
+    is_bad = false;
+    end.restart(seed % 2 == 0);
+    end.run(2s);
+    REQUIRE(end.session.connect().empty());
+    CHECK(end.session.acknowledged >= Seq{1});
+    CHECK(end.log_text() == (end.session.acknowledged == Seq{2} ? "a\nb\n" : "a\n"));
+  }
+}
+
+TEST_CASE("store: what cannot be opened is a sentence with its reason") {
+  StoreEnd end;
+  end.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::create ? EROFS : 0; };
+  const std::string trouble = end.open();
+  CHECK(trouble.find("/store") != std::string::npos);
+  CHECK(trouble.find("Read-only file system") != std::string::npos);
+}
+
+TEST_CASE("store: an inbox elsewhere is served like the one inside") {
+  StoreEnd end;
+  end.disk.make_directories("/mail");
+  end.options.inbox = "/mail/inbox";
+  REQUIRE(end.open().empty());
+  SessionEnd session(end);
+  REQUIRE(session.connect().empty());
+  session.send("a");
+  end.sync();
+  session.lose_server();
+  end.cut_power(Loss::everything);
+  REQUIRE(end.open().empty());
+  end.run(2s);
+  CHECK(as_text(end.disk.read_file("/mail/inbox/web-1/messages.log")) == "a\n");
+  CHECK(end.disk.exists("/mail/inbox/.cproto"));
 }

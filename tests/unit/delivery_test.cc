@@ -1,0 +1,658 @@
+// What is durable comes to the inbox, exactly once and in order, whatever happens to the daemon, to the disk and to the
+// logs themselves.
+#include "daemon/delivery.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/checksum.h"
+#include "tests/support/store_end.h"
+
+using namespace cproto;
+using namespace cproto::test;
+
+namespace {
+
+const std::string kLog = StoreEnd::inbox("web-1", "messages.log");
+
+std::string binary_of(const std::string& message) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.u32(static_cast<std::uint32_t>(message.size()));
+  writer.u32(crc32(0, as_bytes(message)));
+  writer.bytes(as_bytes(message));
+  return std::string(as_text(bytes));
+}
+
+// A store that is open, with one session in it.
+struct OpenStore : StoreEnd {
+  explicit OpenStore(std::uint64_t seed = 1) : StoreEnd(seed), session(*this) {
+    options.segment_size = 16 * kBlockSize;  // and so more than 8 KiB of a message go to a part
+    REQUIRE(open().empty());
+    REQUIRE(session.connect().empty());
+  }
+  void send(const std::string& message) {
+    session.send(message);
+    sync();
+    run(20ms);
+  }
+  // The daemon dies and comes back.
+  void restart(bool cuts_power = false) {
+    session.lose_server();
+    cuts_power ? cut_power() : kill();
+    REQUIRE(open().empty());
+    run(20ms);
+    REQUIRE(session.connect().empty());
+  }
+  std::size_t parts() const { return disk.list_directory("/store/partial").size(); }
+  std::string text_at(const std::string& path) const { return std::string(as_text(disk.read_file(path))); }
+  SessionEnd session;
+};
+
+// A client that sends frames by a script, one number each, and goes on where it is told to after a crash.
+struct Writer {
+  Writer(StoreEnd& host, const std::string& channel, MessageKind kind) : end(host, "web-1", channel, kind) {}
+  void connect() {
+    const Seq promised = end.acknowledged;
+    const std::string error = end.connect();
+    if (!error.empty()) {
+      REQUIRE(promised == Seq{0});  // of which nothing was acknowledged
+      end.syn.resume.reset();
+      REQUIRE(end.connect().empty());
+    }
+    CHECK(end.acknowledged >= promised);
+  }
+  bool send_next() {
+    const std::uint64_t next = end.entry->appended.through.value;
+    if (next >= frames.size()) return false;
+    frames[next](end);
+    return true;
+  }
+  void message(const std::string& text) {
+    frames.push_back([text](SessionEnd& session) { session.send(text); });
+  }
+  void part_of_message(std::size_t size, char letter) {
+    frames.push_back([=](SessionEnd& session) { session.send_fragment(std::string(size, letter)); });
+  }
+  SessionEnd end;
+  std::vector<std::function<void(SessionEnd&)>> frames;
+};
+
+// Three clients at work, a reader beside them, and an end at any operation.
+struct Crowd : StoreEnd {
+  explicit Crowd(std::uint64_t seed)
+      : StoreEnd(seed),
+        text(*this, "messages", MessageKind::text),
+        binary(*this, "messages", MessageKind::binary),
+        large(*this, "large", MessageKind::text) {
+    options.segment_size = 16 * kBlockSize;
+    for (int i = 1; i <= 10; ++i) text.message("line " + std::to_string(i));
+    for (int i = 1; i <= 3; ++i) binary.message("b" + std::to_string(i));
+    large.message("before");
+    for (const char letter : {'x', 'y', 'z'}) large.part_of_message(6'000, letter);
+    large.message("end");
+    large.part_of_message(5'000, 'u');
+    large.frames.push_back([](SessionEnd& session) { session.abandon(); });
+    large.message("behind");
+  }
+  std::vector<Writer*> writers() { return {&text, &binary, &large}; }
+
+  void work() {
+    const std::string trouble = open();
+    REQUIRE(trouble.empty());
+    for (Writer* writer : writers()) writer->connect();
+    bool is_more = true;
+    for (int step = 0; is_more; ++step) {
+      is_more = false;
+      for (Writer* writer : writers()) is_more = writer->send_next() || is_more;
+      if (step == rename_at) disk.rename_file(kLog, kLog + ".1");
+      if (step % 2 == 0) sync();
+      if (step % 3 == 2) run(400ms);
+      read_along();
+    }
+    rest();
+  }
+  void die(bool cuts_power) {
+    read_along();
+    lost_power = lost_power || cuts_power;
+    for (Writer* writer : writers()) writer->end.lose_server();
+    cuts_power ? cut_power() : kill();
+    disk.never_crash();
+  }
+  void read_along() {
+    for (const char* name : {"messages.log", "messages.bin", "large.log", "messages.log.1"}) {
+      if (rename_at >= 0 && name == std::string_view("messages.log")) continue;
+      const std::string now = log_text("web-1", name);
+      std::string& before = seen[name];
+      if (!lost_power) CHECK(now.substr(0, before.size()) == before);
+      before = now;
+    }
+  }
+  void check_inbox() {
+    read_along();
+    std::string lines;
+    for (int i = 1; i <= 10; ++i) lines += "line " + std::to_string(i) + "\n";
+    CHECK(log_text("web-1", "messages.log.1") + log_text() == lines);
+    CHECK(log_text("web-1", "messages.bin") == binary_of("b1") + binary_of("b2") + binary_of("b3"));
+    CHECK((log_text("web-1", "large.log") ==
+           "before\n" + std::string(6'000, 'x') + std::string(6'000, 'y') + std::string(6'000, 'z') + "end\nbehind\n"));
+    CHECK(std::count(log.severities.begin(), log.severities.end(), Severity::error) == 0);
+    CHECK(disk.list_directory("/store/partial").empty());
+  }
+  Writer text, binary, large;
+  int rename_at = -1;  // the step behind which the text's log is renamed
+  std::map<std::string, std::string> seen;
+  bool lost_power = false;  // and with it what a reader may have seen
+};
+
+}  // namespace
+
+// --- where messages go ---
+
+TEST_CASE("delivery: a text is a line") {
+  OpenStore end;
+  end.send("hello");
+  end.send("");
+  end.send("world");
+  CHECK(end.log_text() == "hello\n\nworld\n");
+}
+
+TEST_CASE("delivery: a binary message has its size and its checksum before it") {
+  OpenStore end;
+  SessionEnd binary(end, "web-1", "messages", MessageKind::binary);
+  REQUIRE(binary.connect().empty());
+  binary.send("hello\n");
+  binary.send("");
+  end.sync();
+  end.run(20ms);
+  CHECK(end.log_text("web-1", "messages.bin") == binary_of("hello\n") + binary_of(""));
+}
+
+TEST_CASE("delivery: each client, channel and kind has a log of its own") {
+  OpenStore end;
+  SessionEnd other_client(end, "db-1");
+  SessionEnd other_channel(end, "web-1", "access");
+  SessionEnd other_kind(end, "web-1", "messages", MessageKind::binary);
+  for (SessionEnd* one : {&other_client, &other_channel, &other_kind}) {
+    REQUIRE(one->connect().empty());
+    one->send("x");
+  }
+  end.send("mine");
+  CHECK(end.log_text() == "mine\n");
+  CHECK(end.log_text("db-1") == "x\n");
+  CHECK(end.log_text("web-1", "access.log") == "x\n");
+  CHECK(end.log_text("web-1", "messages.bin") == binary_of("x"));
+}
+
+TEST_CASE("delivery: sessions of one channel share its log, whole messages each") {
+  OpenStore end;
+  SessionEnd other(end);
+  REQUIRE(other.connect().empty());
+  other.send_fragment("other ");
+  end.send("mine");
+  other.send("whole");
+  end.sync();
+  end.run(20ms);
+  CHECK(end.log_text() == "mine\nother whole\n");
+}
+
+TEST_CASE("delivery: a header sends one message elsewhere") {
+  OpenStore end;
+  end.session.send_header(MessageKind::binary, "elsewhere");
+  end.session.send_fragment("a");
+  end.session.send("b");
+  end.send("here");
+  CHECK(end.log_text() == "here\n");
+  CHECK(end.log_text("web-1", "elsewhere.bin") == binary_of("ab"));
+}
+
+TEST_CASE("delivery: nothing is in the inbox before its batch is durable") {
+  OpenStore end;
+  end.disk.latency = [](const Job&) { return Duration(100ms); };
+  end.session.send("hello");
+  end.run(90ms);
+  CHECK(end.session.acknowledged == Seq{0});
+  CHECK(end.log_text().empty());
+}
+
+TEST_CASE("delivery: an abandoned message and a refused one leave no byte") {
+  OpenStore end;
+  SessionEnd small(end, "db-1");
+  small.message_size_max = 10;
+  REQUIRE(small.connect().empty());
+  small.send("this is too large");
+  small.send_fragment("as this ");
+  small.send("will be");
+  small.send("but not");
+  end.session.send_fragment("given");
+  end.session.abandon();
+  end.send("kept");
+  CHECK(end.log_text() == "kept\n");
+  CHECK(end.log_text("db-1") == "but not\n");
+  CHECK(small.refused.size() == 2);
+}
+
+// --- parts ---
+
+TEST_CASE("delivery: a large message waits in a part, which goes when a checkpoint has passed it") {
+  OpenStore end;
+  const std::string piece(6'000, 'x');
+  for (int i = 0; i < 3; ++i) {
+    end.session.send_fragment(piece);
+    end.sync();
+    end.run(20ms);
+  }
+  CHECK(end.parts() == 1);
+  CHECK(end.log_text().empty());
+  bool restarts = false;
+  bool cuts_power = false;
+  SUBCASE("in one life") {}
+  SUBCASE("over a kill") { restarts = true; }
+  SUBCASE("over a power cut") { restarts = cuts_power = true; }
+  SUBCASE("over a checkpoint and a power cut") {
+    end.run(3s);
+    restarts = cuts_power = true;
+  }
+  if (restarts) end.restart(cuts_power);
+  end.send("!");
+  CHECK((end.log_text() == piece + piece + piece + "!\n"));
+  end.rest();
+  CHECK(end.parts() == 0);
+}
+
+TEST_CASE("delivery: a large binary message has the checksum of all of it") {
+  OpenStore end;
+  SessionEnd binary(end, "web-1", "messages", MessageKind::binary);
+  REQUIRE(binary.connect().empty());
+  const std::string piece(9'000, 'x');
+  for (int i = 0; i < 2; ++i) {
+    binary.send_fragment(piece);
+    end.sync();
+    end.run(20ms);
+  }
+  binary.send("!");
+  end.sync();
+  end.run(20ms);
+  CHECK((end.log_text("web-1", "messages.bin") == binary_of(piece + piece + "!")));
+}
+
+TEST_CASE("delivery: a message that is never finished outlives the recycling of every segment") {
+  OpenStore end;
+  SessionEnd slow(end, "slow-1");
+  REQUIRE(slow.connect().empty());
+  slow.send_fragment("begun ");
+  for (int i = 0; i < 120; ++i) {
+    end.session.send(std::string(3'000, 'x'));
+    end.sync();
+    if (i % 10 == 0) end.run(1100ms);
+  }
+  CHECK(end.segments().size() <= 8);
+  slow.lose_server();
+  end.restart(true);
+  REQUIRE(slow.connect().empty());
+  slow.send("and ended");
+  end.sync();
+  end.run(20ms);
+  CHECK(end.log_text("slow-1") == "begun and ended\n");
+}
+
+// --- a log belongs to its owner ---
+
+TEST_CASE("delivery: a log that was renamed is left as it is, and a new one begun") {
+  OpenStore end;
+  end.send("a");
+  end.disk.rename_file(kLog, kLog + ".1");
+  end.session.send("b");  // may go to either
+  end.sync();
+  end.run(20ms);
+  end.run(3s);
+  end.send("c");
+  CHECK(end.text_at(kLog + ".1") + end.log_text() == "a\nb\nc\n");
+  CHECK(end.text_at(kLog + ".1").substr(0, 2) == "a\n");
+  CHECK(end.log_text().find("c\n") != std::string::npos);
+}
+
+TEST_CASE("delivery: a log that was removed is begun anew") {
+  OpenStore end;
+  end.send("a");
+  end.disk.remove_file(kLog);
+  end.send("b");
+  end.run(3s);
+  end.send("c");
+  CHECK(end.log_text().find("c\n") != std::string::npos);
+  CHECK(end.log_text().find("a\n") == std::string::npos);
+  end.rest();
+  CHECK(end.disk.open_files() < 12);
+}
+
+TEST_CASE("delivery: a log that became shorter is continued at its end, and that is said") {
+  OpenStore end;
+  end.send("a longer line");
+  end.disk.truncate_file(kLog, 0);
+  end.send("b");
+  CHECK(end.log_text() == "b\n");
+  CHECK(end.log.contains("became shorter"));
+  end.send("c");
+  CHECK(end.log_text() == "b\nc\n");
+  CHECK(end.log.count("became shorter") == 1);
+}
+
+TEST_CASE("delivery: what somebody else wrote to a log stays") {
+  OpenStore end;
+  end.send("a");
+  end.disk.write_file(kLog, as_bytes("a\nforeign\n"));
+  end.send("b");
+  CHECK(end.log_text() == "a\nforeign\nb\n");
+  CHECK(end.log.contains("written to by somebody else"));
+  SUBCASE("and nothing is there twice after a kill") {
+    end.restart();
+    end.send("c");
+    CHECK(end.log_text() == "a\nforeign\nb\nc\n");
+  }
+}
+
+TEST_CASE("delivery: what somebody wrote to a log while the daemon was down stays") {
+  OpenStore end;
+  end.send("a");
+  end.rest();
+  end.session.lose_server();
+  end.kill();
+  end.disk.write_file(kLog, as_bytes("a\nforeign\n"));
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.run(20ms);
+  end.send("b");
+  CHECK(end.log_text() == "a\nforeign\nb\n");
+}
+
+TEST_CASE("delivery: a log that was renamed while the daemon was down is completed there") {
+  OpenStore end;
+  end.send("a");
+  end.run(3s);
+  // Durable, and not delivered any more.
+  end.disk.fault = [](const FileOp& op, const std::string& path) {
+    return op.kind == FileOp::Kind::append && path == kLog ? EIO : 0;
+  };
+  end.send("b");
+  end.disk.fault = nullptr;
+  end.session.lose_server();
+  end.kill();
+  end.disk.rename_file(kLog, kLog + ".1");
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.run(3s);
+  end.send("c");
+  CHECK(end.text_at(kLog + ".1") == "a\nb\n");
+  CHECK(end.log_text() == "c\n");
+}
+
+TEST_CASE("delivery: a log that was removed while the daemon was down is begun anew") {
+  OpenStore end;
+  end.send("a");
+  end.rest();
+  end.session.lose_server();
+  end.kill();
+  end.disk.remove_file(kLog);
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.send("b");
+  end.run(3s);
+  end.send("c");
+  const std::string text = end.log_text();
+  CHECK((text == "c\n" || text == "b\nc\n"));  // "b" may be in the file that has no name any more
+}
+
+TEST_CASE("delivery: a log that became shorter while the daemon was down is continued at its end") {
+  OpenStore end;
+  end.send("a longer line");
+  end.rest();
+  end.session.lose_server();
+  end.kill();
+  end.disk.truncate_file(kLog, 0);
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.send("b");
+  CHECK(end.log_text() == "b\n");
+  CHECK(end.log.contains("became shorter"));
+}
+
+// --- trouble ---
+
+TEST_CASE("delivery: a log that cannot be written waits alone, and gets what it missed") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  end.send("a");
+  int error = 0;
+  SUBCASE("EIO") { error = EIO; }
+  SUBCASE("ENOSPC") { error = ENOSPC; }
+  SUBCASE("EACCES") { error = EACCES; }
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return (op.kind == FileOp::Kind::append || op.kind == FileOp::Kind::write) && path == kLog ? error : 0;
+  };
+  end.send("b");
+  end.send("c");
+  CHECK(end.session.acknowledged == Seq{3});
+  other.send("x");
+  end.sync();
+  end.run(20ms);
+  CHECK(end.log_text("db-1") == "x\n");
+  CHECK(end.log.contains("what is for it waits"));
+  error = 0;
+  end.run(11s);
+  CHECK(end.log_text() == "a\nb\nc\n");
+  end.send("d");
+  CHECK(end.log_text() == "a\nb\nc\nd\n");
+}
+
+TEST_CASE("delivery: a log that cannot be opened waits alone, and gets what it missed") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  FileOp::Kind kind = FileOp::Kind::open_or_create;
+  SUBCASE("its file") {}
+  SUBCASE("its folder") { kind = FileOp::Kind::make_directory; }
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return is_bad && op.kind == kind && path.starts_with("/store/inbox/web-1") ? EACCES : 0;
+  };
+  end.session.send("a");
+  other.send("x");
+  end.sync();
+  end.run(1s);
+  CHECK(end.log_text("db-1") == "x\n");
+  CHECK(end.session.acknowledged == Seq{1});
+  is_bad = false;
+  end.run(11s);
+  CHECK(end.log_text() == "a\n");
+}
+
+TEST_CASE("delivery: what waits for a log that cannot be written outlives a kill") {
+  OpenStore end;
+  end.send("a");
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return is_bad && (op.kind == FileOp::Kind::append || op.kind == FileOp::Kind::write) && path == kLog ? ENOSPC : 0;
+  };
+  end.send("b");
+  end.run(3s);
+  end.restart();
+  end.run(3s);
+  is_bad = false;
+  end.run(11s);
+  CHECK(end.log_text() == "a\nb\n");
+}
+
+TEST_CASE("delivery: a failed sync of an inbox file loses nothing, even if the power goes afterwards") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    OpenStore end(seed);
+    bool is_bad = true;
+    end.disk.fault = [&](const FileOp& op, const std::string& path) {
+      return is_bad && op.kind == FileOp::Kind::sync_data && path == kLog ? EIO : 0;
+    };
+    end.send("a");
+    end.run(2s);
+    CHECK(end.log.contains("sync fails"));
+    is_bad = false;
+    end.run(12s);
+    end.send("b");
+    end.restart(true);
+    CHECK(end.log_text() == "a\nb\n");
+  }
+}
+
+TEST_CASE("delivery: a part that cannot be written holds up nothing else, and is completed later") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return is_bad && op.kind == FileOp::Kind::write && path.starts_with("/store/partial/") ? ENOSPC : 0;
+  };
+  const std::string piece(6'000, 'x');
+  for (int i = 0; i < 3; ++i) {
+    end.session.send_fragment(piece);
+    end.sync();
+  }
+  end.run(20ms);
+  is_bad = false;
+  end.run(12s);
+  other.send("x");
+  end.send("!");
+  CHECK(end.log_text("db-1") == "x\n");
+  CHECK((end.log_text() == piece + piece + piece + "!\n"));
+}
+
+TEST_CASE("delivery: one that lags takes its batches from the journal, in their order") {
+  OpenStore end;
+  end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
+  std::string expected;
+  for (int i = 0; i < 40; ++i) {
+    const std::string message = std::to_string(i) + std::string(1'000, '.');
+    end.session.send(message);
+    end.sync();
+    expected += message + "\n";
+  }
+  CHECK(end.store->delivery().backlog_batches() > 8);
+  end.run(60s);
+  CHECK((end.log_text() == expected));
+}
+
+TEST_CASE("delivery: a batch that cannot be read for a while is not left out" * doctest::should_fail()) {
+  OpenStore end;
+  end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    return is_bad && op.kind == FileOp::Kind::read ? EIO : 0;
+  };
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    end.session.send(std::to_string(i));
+    end.sync();
+    expected += std::to_string(i) + "\n";
+  }
+  end.run(2s);
+  is_bad = false;
+  end.run(20s);
+  CHECK(end.log_text() == expected);
+}
+
+// --- crashes ---
+
+TEST_CASE("delivery: without a crash everything is in the inbox once") {
+  Crowd crowd(1);
+  crowd.work();
+  crowd.check_inbox();
+}
+
+TEST_CASE("delivery: a kill at any operation loses nothing, doubles nothing and takes nothing back from a reader") {
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+    bool is_through = false;
+    for (std::uint64_t operations = 0; !is_through; operations += seed) {
+      CAPTURE(seed);
+      CAPTURE(operations);
+      Crowd crowd(seed);
+      crowd.disk.crash_after(operations);
+      try {
+        crowd.work();
+        is_through = true;
+      } catch (const ProcessDied&) {
+      }
+      crowd.die(false);
+      crowd.read_along();
+      crowd.work();
+      crowd.check_inbox();
+    }
+  }
+}
+
+TEST_CASE("delivery: a power cut at any operation loses nothing and doubles nothing") {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    bool is_through = false;
+    for (std::uint64_t operations = seed - 1; !is_through; operations += seed) {
+      CAPTURE(seed);
+      CAPTURE(operations);
+      Crowd crowd(seed);
+      crowd.disk.crash_after(operations);
+      try {
+        crowd.work();
+        is_through = true;
+      } catch (const ProcessDied&) {
+      }
+      crowd.die(true);
+      crowd.work();
+      crowd.check_inbox();
+    }
+  }
+}
+
+TEST_CASE("delivery: a log that is renamed shortly before a crash loses nothing and gets nothing twice") {
+  for (const bool cuts_power : {false, true}) {
+    bool is_through = false;
+    for (std::uint64_t operations = 20; !is_through; operations += 2) {
+      CAPTURE(cuts_power);
+      CAPTURE(operations);
+      Crowd crowd(operations);
+      crowd.rename_at = static_cast<int>(operations % 5);
+      crowd.disk.crash_after(operations);
+      try {
+        crowd.work();
+        is_through = true;
+      } catch (const ProcessDied&) {
+      }
+      crowd.die(cuts_power);
+      crowd.rename_at = -1;
+      crowd.seen.clear();
+      crowd.work();
+      crowd.check_inbox();
+    }
+  }
+}
+
+TEST_CASE("delivery: a crash in the recovery from a crash changes nothing either") {
+  for (std::uint64_t operations = 40; operations < 400; operations += 23) {
+    for (std::uint64_t again = 0; again < 60; again += 11) {
+      CAPTURE(operations);
+      CAPTURE(again);
+      Crowd crowd(operations + again);
+      const bool cuts_power = (operations + again) % 2 == 0;
+      for (const std::uint64_t limit : {operations, again}) {
+        crowd.disk.crash_after(limit);
+        try {
+          crowd.work();
+        } catch (const ProcessDied&) {
+        }
+        crowd.die(cuts_power);
+      }
+      crowd.work();
+      crowd.check_inbox();
+    }
+  }
+}

@@ -1,0 +1,158 @@
+#include "daemon/peer.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/support/frames.h"
+#include "tests/support/store_end.h"
+
+using namespace cproto;
+using namespace cproto::test;
+
+namespace {
+
+// One connection at a store, and what was written to it.
+class PeerEnd final : private Wire {
+ public:
+  explicit PeerEnd(StoreEnd& host)
+      : host_(host),
+        peer_(host.disk.now(), *host.store, *this, host.log, counters, host.world, "192.0.2.9:51234", {}, 1u << 20) {}
+
+  // The names of the frames written since.
+  std::string hears(ByteView bytes) {
+    written_.clear();
+    peer_.receive(bytes);
+    return said();
+  }
+  std::string waits_for_disk() {
+    written_.clear();
+    host_.sync();
+    return said();
+  }
+  std::string said() const { return names_in(written_); }
+  SynAck terms() const { return std::get<SynAck>(decode_syn_ack(frames_in(written_).at(0).payload)); }
+  Error error() const { return *decode_error(frames_in(written_).at(0).payload); }
+  bool is_finished() const { return is_finished_; }
+
+  PeerCounters counters;
+
+ private:
+  bool can_write() override { return true; }
+  Bytes& write_buffer() override {
+    buffer_.clear();
+    return buffer_;
+  }
+  void write() override { append(written_, buffer_); }
+  void set_deadline(Instant) override {}
+  void shut_down() override {}
+  void finish() override { is_finished_ = true; }
+  void set_reading(bool) override {}
+
+  StoreEnd& host_;
+  Bytes buffer_;
+  Bytes written_;
+  bool is_finished_ = false;
+  Peer peer_;
+};
+
+Syn resuming(const SynAck& terms, std::uint64_t attempt, std::uint64_t acknowledged = 0) {
+  Syn syn = a_syn();
+  syn.attempt = attempt;
+  syn.resume = Syn::Resume{terms.session, terms.store, {acknowledged}, acknowledged, acknowledged};
+  return syn;
+}
+
+// A session of which number 1 is durable. Its terms.
+SynAck begin_session(StoreEnd& host) {
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  const SynAck terms = peer.terms();
+  peer.hears(join({confirmation(terms.session), data(1, "a")}));
+  CHECK(peer.waits_for_disk() == "ACK");
+  return terms;
+}
+
+}  // namespace
+
+TEST_CASE("peer: a resume is answered once everything received is durable") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd first(host);
+  first.hears(syn(a_syn()));
+  const SynAck terms = first.terms();
+  first.hears(join({confirmation(terms.session), data(1, "a"), data(2, "b")}));
+  PeerEnd second(host);
+  CHECK(second.hears(syn(resuming(terms, 2))).empty());
+  CHECK(first.is_finished());
+  CHECK(second.waits_for_disk() == "SYN-ACK");
+  CHECK(second.terms().durable_through == Seq{2});
+  CHECK(second.terms().durable_messages == 2);
+  CHECK(second.hears(join({confirmation(terms.session), data(3, "c")})).empty());
+  CHECK(second.waits_for_disk() == "ACK");
+}
+
+TEST_CASE("peer: a resume is answered at once where nothing is on its way to the disk") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  const SynAck terms = begin_session(host);
+  PeerEnd peer(host);
+  CHECK(peer.hears(syn(resuming(terms, 2, 1))) == "SYN-ACK");
+  CHECK(peer.terms().durable_through == Seq{1});
+}
+
+TEST_CASE("peer: a refusal that becomes durable while a resume waits is said by its SYN-ACK and not again") {
+  StoreEnd host;
+  host.options.registry.message_size_max = 10;
+  REQUIRE(host.open().empty());
+  PeerEnd first(host);
+  first.hears(syn(a_syn()));
+  const SynAck terms = first.terms();
+  first.hears(join({confirmation(terms.session), data(1, "this is too large")}));
+  PeerEnd second(host);
+  CHECK(second.hears(syn(resuming(terms, 2))).empty());
+  CHECK(second.waits_for_disk() == "SYN-ACK");
+  CHECK(second.terms().refusals == std::vector<Refusal>{{ErrorCode::message_too_large, {1}}});
+  CHECK(second.hears(join({confirmation(terms.session), data(2, "b")})).empty());
+  CHECK(second.waits_for_disk() == "ACK");
+}
+
+TEST_CASE("peer: a resume that waits is taken over like any other connection") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd first(host);
+  first.hears(syn(a_syn()));
+  const SynAck terms = first.terms();
+  first.hears(join({confirmation(terms.session), data(1, "a")}));
+  PeerEnd second(host);
+  CHECK(second.hears(syn(resuming(terms, 2))).empty());
+  PeerEnd third(host);
+  CHECK(third.hears(syn(resuming(terms, 3))).empty());
+  CHECK(second.error().code == ErrorCode::superseded);
+  CHECK(second.is_finished());
+  CHECK(third.waits_for_disk() == "SYN-ACK");
+}
+
+TEST_CASE("peer: a store that lost what it acknowledged says how far it is, and nothing where it knows nothing") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  SynAck terms = begin_session(host);
+  ErrorCode code = ErrorCode::store_behind;
+  std::uint64_t number = 1;
+  SUBCASE("store_behind") {}
+  SUBCASE("unknown_session") {
+    terms.session = id_of(9);
+    code = ErrorCode::unknown_session;
+    number = 0;
+  }
+  SUBCASE("other_store") {
+    terms.store = id_of(9);
+    code = ErrorCode::other_store;
+    number = 0;
+  }
+  PeerEnd peer(host);
+  CHECK(peer.hears(syn(resuming(terms, 2, 7))) == "ERROR");
+  CHECK(peer.error().code == code);
+  CHECK(peer.error().number == number);
+}
