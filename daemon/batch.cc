@@ -68,9 +68,9 @@ void encode_batch_header(BatchHeader& header, std::uint8_t* out) {
   writer.u32(header.used);
   writer.u64(header.previous);
   writer.u32(header.previous_checksum);
-  writer.u32(0);
+  writer.u32(static_cast<std::uint32_t>(header.secret >> 32));
   writer.u64(header.tail);
-  writer.u32(0);
+  writer.u32(static_cast<std::uint32_t>(header.secret));
   header.checksum = crc32(0, bytes);
   writer.u32(header.checksum);
   std::memcpy(out, bytes.data(), kBatchHeaderSize);
@@ -88,9 +88,9 @@ std::optional<BatchHeader> decode_batch_header(const std::uint8_t* p) {
   header.used = reader.u32();
   header.previous = reader.u64();
   header.previous_checksum = reader.u32();
-  reader.u32();
+  header.secret = std::uint64_t{reader.u32()} << 32;
   header.tail = reader.u64();
-  reader.u32();
+  header.secret |= reader.u32();
   header.checksum = reader.u32();
   if (crc32(0, {p, kBatchChecksumAt}) != header.checksum) return std::nullopt;
   // Near 2^32 the size of a batch wraps, and what is used would reach beyond it.

@@ -29,6 +29,7 @@ struct BatchHeader {
   std::uint64_t previous = 0;           // number of the last synced batch before it; 0: none
   std::uint32_t previous_checksum = 0;  // of that batch's header
   std::uint64_t tail = 0;               // the oldest batch still needed
+  std::uint64_t secret = 0;             // the store's: no peer knows it, so no message can hold the image of a batch
   std::uint32_t checksum = 0;           // of this header
 };
 

@@ -21,6 +21,7 @@ constexpr std::size_t kBatchesInMemory = 8;
 constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr Duration kCheckpointInterval = 1s;
 constexpr Duration kRetry = 5s;
+constexpr unsigned kReadTries = 5;
 // What may wait in memory for logs that cannot be written, before everything waits for them.
 constexpr std::uint64_t kBlockedBytes = 64u << 20;
 
@@ -164,11 +165,18 @@ bool Delivery::read_next_batch() {
     take_batch(batch, *batch.bytes);
   }
   if (taken > 0 || queue_.empty()) return true;
+  if (read_blocked_until_ > now_) return false;
   const BatchPlace batch = queue_.front();
   read_buffer_.resize(batch.size);
   run({file_op::read(journal_->file_of(batch), batch.offset, read_buffer_)}, [this, batch](JobResult result) {
+    if (!result.ok() && ++read_failures_ < kReadTries) {
+      read_blocked_until_ = now_ + kRetry;
+      return;
+    }
     if (!result.ok())
-      log_.error("batch " + std::to_string(batch.number) + " cannot be read: " + std::strerror(result.error));
+      log_.error("journal: batch " + std::to_string(batch.number) + " cannot be read (" + std::strerror(result.error) +
+                 "); the messages in it do not come to the inbox");
+    read_failures_ = 0;
     queue_.pop_front();
     take_batch(batch, result.ok() ? ByteView(read_buffer_) : ByteView{});
     if (read_buffer_.capacity() > kRoundBytes) Bytes().swap(read_buffer_);
@@ -261,7 +269,8 @@ Instant Delivery::next_deadline() const {
   if (is_busy_ || journal_ == nullptr) return kNever;
   const bool may_checkpoint =
       has_work_since_checkpoint_ && awaited_batch_ == 0 && !inbox_.has_pending() && !assembler_.has_spills();
-  return std::min({may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever, inbox_.next_deadline(now_),
+  return std::min({read_blocked_until_ > now_ ? read_blocked_until_ : kNever,
+                   may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever, inbox_.next_deadline(now_),
                    assembler_.next_deadline(now_)});
 }
 

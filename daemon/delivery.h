@@ -105,6 +105,8 @@ class Delivery {
   std::uint64_t recovered_through_ = 0;  // up to here what is delivered may be in the logs already
   std::deque<BatchPlace> queue_;         // to be taken
   Bytes read_buffer_;
+  unsigned read_failures_ = 0;  // of the batch at the front
+  Instant read_blocked_until_{};
   bool is_recovering_ = false;
   bool is_busy_ = false;             // a job of ours is under way
   std::uint64_t awaited_batch_ = 0;  // its checkpoint record's; 0: none

@@ -135,6 +135,7 @@ void Journal::write_gathered() {
                     .previous = last_number_,
                     .previous_checksum = last_checksum_,
                     .tail = tail(),
+                    .secret = options_.secret,
                     .checksum = 0};
   flying_->resize(flying_header_.size);
   encode_batch_header(flying_header_, flying_->data());

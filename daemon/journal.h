@@ -22,6 +22,7 @@ namespace cproto {
 struct JournalOptions {
   std::string directory;  // "<store>/journal"
   StoreId store{};
+  std::uint64_t secret = 0;  // STORE §1
   std::uint64_t segment_size = 64u << 20;
 };
 

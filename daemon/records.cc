@@ -60,6 +60,7 @@ PiecesRecord take_pieces_head(ByteReader& reader) {
   record.channel = take_text(reader);
   record.checksum = reader.u32();
   record.part_bytes = reader.u64();
+  if (!is_valid_name(record.channel)) reader.fail();
   return record;
 }
 
@@ -72,6 +73,13 @@ void put_log(ByteWriter& writer, const LogRecord& record) {
   writer.u64(record.length);
   writer.u64(record.from);
 }
+// "<channel>.log" or "<channel>.bin"
+bool is_log_name(std::string_view name) {
+  const bool has_ending = name.ends_with(".log") || name.ends_with(".bin");
+  return has_ending && is_valid_name(name.substr(0, name.size() - 4));
+}
+
+// Names lead to files, whoever wrote them.
 LogRecord take_log(ByteReader& reader) {
   LogRecord record;
   record.id = reader.u64();
@@ -81,6 +89,7 @@ LogRecord take_log(ByteReader& reader) {
   record.inode = reader.u64();
   record.length = reader.u64();
   record.from = reader.u64();
+  if (!is_valid_name(record.client_id) || !is_log_name(record.name)) reader.fail();
   return record;
 }
 

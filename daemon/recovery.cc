@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -34,6 +35,7 @@ class Scanner {
 
  private:
   void scan(Segment& segment);
+  void read_blocks(Segment& segment, std::uint64_t at, std::span<std::uint8_t> into);
   void look_at(const std::uint8_t* p, const Segment& segment, std::uint64_t block, bool is_trailer);
 
   Disk& disk_;
@@ -51,7 +53,7 @@ void Scanner::remove_useless() {
 }
 
 std::variant<bool, StoreProblem> Scanner::open(const std::string& name) {
-  if (name.size() < 5 || name.substr(name.size() - 4) != ".seg") return false;
+  if (!is_segment_name(name)) return false;
   const std::string path = options_.directory + "/" + name;
   auto segment = std::make_unique<Segment>();
   FileStatus status;
@@ -61,18 +63,22 @@ std::variant<bool, StoreProblem> Scanner::open(const std::string& name) {
   chain_.highest_segment = std::max(chain_.highest_segment, segment->index);
   Bytes block(kFileHeaderSize);
   Job read{file_op::read(segment->file, 0, block)};
-  const auto header = status.size >= kFileHeaderSize && disk_.run(read).ok()
-                          ? decode_file_header(FileFormat::segment, block)
-                          : std::nullopt;
+  std::optional<FileHeader> header;
+  if (status.size >= kFileHeaderSize) {
+    if (const JobResult result = disk_.run(read); !result.ok()) return problem(result.error, path);
+    header = decode_file_header(FileFormat::segment, block);
+  }
   if (header && header->format > kStoreFormat)
     return StoreProblem{0, true, path + " was written by cprotod " + header->program + "; this version cannot read it"};
+  if (header && header->store != options_.store)
+    return StoreProblem{0, false, path + " belongs to another store. Move it away, or put its file \"store\" back"};
   segment->size = status.size / kBlockSize * kBlockSize;
   const std::size_t found_before = found_.size();
   scan(*segment);
   // One that was still being made has nothing of ours; one whose first block alone is damaged has.
   const bool is_whole = header && header->store == options_.store && header->number == segment->index &&
                         segment->size >= std::uint64_t{header->blocks} * kBlockSize;
-  if (!is_whole && found_.size() == found_before) {
+  if (!is_whole && !segment->has_failed && found_.size() == found_before) {
     Job close{file_op::close(segment->file)};
     disk_.run(close);
     useless_.push_back(path);
@@ -80,7 +86,7 @@ std::variant<bool, StoreProblem> Scanner::open(const std::string& name) {
   }
   if (!is_whole)
     chain_.damage.push_back("the first block of " + path + " is damaged; its batches are read all the same");
-  segment->has_failed = !is_whole;
+  segment->has_failed = segment->has_failed || !is_whole;
   chain_.segments.push_back(std::move(segment));
   return true;
 }
@@ -90,10 +96,7 @@ void Scanner::scan(Segment& segment) {
   for (std::uint64_t at = 0; at < segment.size; at += kReadSize) {
     const std::uint64_t count = std::min(kReadSize, segment.size - at);
     Job job{file_op::read(segment.file, at, std::span(buffer).first(count))};
-    if (!disk_.run(job).ok()) {
-      chain_.damage.push_back("segment " + std::to_string(segment.index) + " cannot be read at " + std::to_string(at));
-      continue;
-    }
+    if (!disk_.run(job).ok()) read_blocks(segment, at, std::span(buffer).first(count));
     for (std::uint64_t block = 0; block < count; block += kBlockSize) {
       look_at(buffer.data() + block, segment, at + block, false);
       look_at(buffer.data() + block + kBlockSize - kBatchHeaderSize, segment, at + block, true);
@@ -101,9 +104,23 @@ void Scanner::scan(Segment& segment) {
   }
 }
 
+// Block by block, so that a bad one takes no others with it.
+void Scanner::read_blocks(Segment& segment, std::uint64_t at, std::span<std::uint8_t> into) {
+  for (; !into.empty(); at += kBlockSize, into = into.subspan(kBlockSize)) {
+    const auto block = into.first(kBlockSize);
+    Job job{file_op::read(segment.file, at, block)};
+    if (disk_.run(job).ok()) continue;
+    std::fill(block.begin(), block.end(), std::uint8_t{0});
+    segment.has_failed = true;
+    chain_.damage.push_back("segment " + std::to_string(segment.index) + " cannot be read at " + std::to_string(at));
+  }
+}
+
 void Scanner::look_at(const std::uint8_t* p, const Segment& segment, std::uint64_t block, bool is_trailer) {
   const auto header = decode_batch_header(p);
-  if (!header || header->store != options_.store || header->segment != segment.index) return;
+  if (!header || header->store != options_.store || header->secret != options_.secret ||
+      header->segment != segment.index)
+    return;
   const std::uint64_t begin = is_trailer ? block + kBlockSize - header->size : block;
   if (begin != header->offset) return;
   chain_.highest_number = std::max(chain_.highest_number, header->number);
@@ -119,25 +136,45 @@ Segment* find_segment(Chain& chain, std::uint32_t index) {
   return it == chain.segments.end() ? nullptr : it->get();
 }
 
-// The newest batch that checks: the end of the chain. What is newer was never synced, so nobody was told of it.
+// The newest batch that checks, or that a newer one proves to have been synced by being its successor: the end of the
+// chain. What is newer was never synced, so nobody was told of it.
 const ChainBatch* find_end(Disk& disk, Chain& chain, const Candidates& found) {
+  const BatchHeader* successor = nullptr;
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
+    const BatchHeader& header = it->second.header;
     Bytes bytes;
-    if (read_batch(disk, chain, it->second, bytes) && batch_checks(it->second.header, bytes)) return &it->second;
+    if (read_batch(disk, chain, it->second, bytes) && batch_checks(header, bytes)) return &it->second;
+    if (successor != nullptr && header.number == successor->previous && header.checksum == successor->previous_checksum)
+      return &it->second;
+    if (successor == nullptr || header.previous > successor->previous) successor = &header;
     ++chain.torn_batches;
   }
   return nullptr;
 }
 
-// The batch a link names, or, where that cannot be found at all, the newest one before it.
-const ChainBatch* follow(Chain& chain, const Candidates& found, const BatchHeader& from) {
+// The batch a link names; nullptr if there is none.
+const ChainBatch* find_linked(const Candidates& found, const BatchHeader& from) {
   const auto [first, last] = found.equal_range(from.previous);
   for (auto it = first; it != last; ++it)
     if (it->second.header.checksum == from.previous_checksum) return &it->second;
+  return nullptr;
+}
+
+// The batch a link names, or, where that cannot be found at all, the newest one before it.
+const ChainBatch* follow(Chain& chain, const Candidates& found, const BatchHeader& from) {
+  if (const ChainBatch* linked = find_linked(found, from)) return linked;
   chain.damage.push_back("batch " + std::to_string(from.previous) + " is gone");
   auto before = found.lower_bound(from.previous);
   if (before == found.begin()) return nullptr;
   return &std::prev(before)->second;
+}
+
+// The end may be in the page cache only. Until its copy is durable, what the batch before it needs is needed.
+void hold(Chain& chain, const Candidates& found, const BatchHeader& end) {
+  const ChainBatch* at = find_linked(found, end);
+  const std::uint64_t tail = at != nullptr ? at->header.tail : 0;
+  for (; at != nullptr && at->header.number >= tail; at = find_linked(found, at->header))
+    chain.held.insert(at->segment);
 }
 
 // STORE §5.4. It may be in the page cache only. It gets a new number, and the link of the one it stands for: if this
@@ -173,6 +210,8 @@ std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& optio
 
 }  // namespace
 
+bool is_segment_name(const std::string& name) { return name.size() > 4 && name.ends_with(".seg"); }
+
 std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options) {
   Chain chain;
   Candidates found;
@@ -188,6 +227,7 @@ std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& o
   scanner.remove_useless();
   const ChainBatch* at = find_end(disk, chain, found);
   const std::uint64_t tail = at != nullptr ? at->header.tail : 0;
+  if (at != nullptr) hold(chain, found, at->header);
   while (at != nullptr && at->header.number >= tail) {
     chain.batches.push_back(*at);
     at = at->header.previous == 0 || at->header.previous < tail ? nullptr : follow(chain, found, at->header);
@@ -224,11 +264,12 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
     position.batches.push_back(
         {batch.header.number, batch.segment, batch.offset, batch.header.size, batch.header.used, nullptr});
   }
+  std::vector<std::unique_ptr<Segment>> held;
   for (auto& segment : chain.segments) {
     if (segment->first_batch != 0) {
       position.in_use.push_back(std::move(segment));
     } else if (!segment->has_failed) {
-      position.free.push_back(std::move(segment));
+      (chain.held.contains(segment->index) ? held : position.free).push_back(std::move(segment));
     }
   }
   std::sort(position.in_use.begin(), position.in_use.end(),
@@ -254,6 +295,7 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
   if (last_header) {
     if (auto trouble = rewrite_last(disk, options, *last_header, last, position)) return std::move(*trouble);
   }
+  std::move(held.begin(), held.end(), std::back_inserter(position.free));
   return position;
 }
 

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,6 +31,7 @@ struct Chain {
   std::uint32_t highest_segment = 0;
   std::vector<std::string> damage;  // what could not be read although it had been synced: for the log
   std::uint64_t torn_batches = 0;   // written and never synced: nobody was told of them
+  std::set<std::uint32_t> held;     // segments not to be used again before the last batch is durable
 };
 
 // What stands in the way of opening a store at all.
@@ -37,6 +40,9 @@ struct StoreProblem {
   bool is_newer = false;  // written by a newer version: nothing was touched
   std::string sentence;
 };
+
+// Whether a file of the journal's directory is a segment.
+bool is_segment_name(const std::string& name);
 
 // Finds the chain in `options.directory`. An empty or missing directory is an empty chain.
 std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options);

@@ -58,7 +58,7 @@ std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn
 std::variant<Admission, Error> SessionRegistry::add(const Syn& syn, SessionHolder& holder) {
   Syn named = syn;
   if (named.client_id.empty()) named.client_id = assign_client_id();
-  if (const Error* error = check_names(named)) return *error;
+  if (const auto error = check_names(named)) return *error;
   auto entry = std::make_unique<SessionEntry>();
   entry->index = next_index_++;
   entry->id = draw_id_();
@@ -71,6 +71,7 @@ std::variant<Admission, Error> SessionRegistry::add(const Syn& syn, SessionHolde
   SessionEntry& added = *entry;
   by_id_[added.id] = &added;
   by_index_[added.index] = std::move(entry);
+  ++sessions_of_[added.client_id][added.channel];
   Admission admission = this->admission(syn, added, SynAck::Outcome::begun);
   if (syn.client_id.empty()) admission.terms.client_id = added.client_id;
   return admission;
@@ -103,23 +104,16 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
 }
 
 // Bounds what strangers can make us remember.
-const Error* SessionRegistry::check_names(const Syn& syn) {
-  auto it = channels_of_client_.find(syn.client_id);
-  if (it == channels_of_client_.end()) {
-    if (options_.clients_max > 0 && channels_of_client_.size() >= options_.clients_max) {
-      names_error_ = Error::retry_after(ErrorCode::too_many_clients, 30s);
-      return &names_error_;
-    }
-    it = channels_of_client_.emplace(syn.client_id, std::vector<std::string>{}).first;
+std::optional<Error> SessionRegistry::check_names(const Syn& syn) const {
+  const auto client = sessions_of_.find(syn.client_id);
+  if (client == sessions_of_.end()) {
+    if (options_.clients_max == 0 || sessions_of_.size() < options_.clients_max) return std::nullopt;
+    return Error::retry_after(ErrorCode::too_many_clients, 30s);
   }
-  std::vector<std::string>& channels = it->second;
-  if (std::find(channels.begin(), channels.end(), syn.channel) != channels.end()) return nullptr;
-  if (options_.channels_per_client_max > 0 && channels.size() >= options_.channels_per_client_max) {
-    names_error_ = Error::retry_after(ErrorCode::too_many_channels, 30s);
-    return &names_error_;
-  }
-  channels.push_back(syn.channel);
-  return nullptr;
+  const bool is_new = !client->second.contains(syn.channel);
+  if (is_new && options_.channels_per_client_max > 0 && client->second.size() >= options_.channels_per_client_max)
+    return Error::retry_after(ErrorCode::too_many_channels, 30s);
+  return std::nullopt;
 }
 
 std::string SessionRegistry::assign_client_id() {
@@ -141,7 +135,11 @@ void SessionRegistry::forget(SessionEntry& entry) {
 void SessionRegistry::purge(std::uint64_t index) {
   const auto it = by_index_.find(index);
   if (it == by_index_.end()) return;
-  by_id_.erase(it->second->id);
+  const SessionEntry& entry = *it->second;
+  by_id_.erase(entry.id);
+  const auto client = sessions_of_.find(entry.client_id);
+  if (--client->second[entry.channel] == 0) client->second.erase(entry.channel);
+  if (client->second.empty()) sessions_of_.erase(client);
   by_index_.erase(it);
 }
 
@@ -163,9 +161,7 @@ SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord&
     slot->max_packet_size = record.max_packet_size;
     by_id_[record.id] = slot.get();
     reserve(index);
-    std::vector<std::string>& channels = channels_of_client_[record.client_id];
-    if (std::find(channels.begin(), channels.end(), record.channel) == channels.end())
-      channels.push_back(record.channel);
+    ++sessions_of_[record.client_id][record.channel];
   }
   slot->attempt = std::max(slot->attempt, record.attempt);
   return *slot;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -110,15 +111,14 @@ class SessionRegistry {
   std::variant<Admission, Error> add(const Syn& syn, SessionHolder& holder);
   Admission admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const;
   std::string assign_client_id();
-  const Error* check_names(const Syn& syn);
+  std::optional<Error> check_names(const Syn& syn) const;
 
   RegistryOptions options_;
   std::function<Id128()> draw_id_;
   std::uint64_t next_index_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>> by_index_;
   std::unordered_map<SessionId, SessionEntry*, IdHash> by_id_;
-  std::unordered_map<std::string, std::vector<std::string>> channels_of_client_;
-  Error names_error_;
+  std::unordered_map<std::string, std::unordered_map<std::string, std::size_t>> sessions_of_;  // by client and channel
 };
 
 // What a session record says of this entry now.

@@ -60,12 +60,23 @@ std::optional<StoreProblem> Store::open_identity() {
       return StoreProblem{0, true,
                           "the store was written by cprotod " + decoded->program + "; this version cannot read it"};
     id_ = decoded->store;
+    secret_ = decoded->number;
+    sync_parent();
     return std::nullopt;
   }
   if (result.error != ENOENT || result.operation != 1)
     return StoreProblem{result.error, false, options_.directory + ": " + std::strerror(result.error)};
+  // Another store could not read it: every batch says whose it is.
+  std::vector<std::string> names;
+  Job list{file_op::list(path("journal"), names)};
+  if (disk_.run(list).ok() && std::any_of(names.begin(), names.end(), is_segment_name))
+    return StoreProblem{
+        0, false,
+        path("store") + " is missing, but " + path("journal") +
+            " has segments. Put it back from a backup, or move the journal away and lose what is in it"};
   id_ = world_.draw_id();
-  header = encode_file_header(FileFormat::store, id_, 0, 0);
+  secret_ = load_be<std::uint64_t>(world_.draw_id().data());
+  header = encode_file_header(FileFormat::store, id_, secret_, 0);
   const std::string temporary = path("store.new");
   Job write{file_op::remove(temporary),
             file_op::create(file, temporary, kFileMode),
@@ -76,11 +87,16 @@ std::optional<StoreProblem> Store::open_identity() {
             file_op::sync_directory(options_.directory)};
   result = disk_.run(write);
   if (!result.ok()) return StoreProblem{result.error, false, options_.directory + ": " + std::strerror(result.error)};
-  // Best effort: the folder above may belong to somebody else.
-  Job sync_parent{file_op::sync_directory(parent_of(options_.directory))};
-  disk_.run(sync_parent);
+  sync_parent();
   log_.warn("created a new store in " + options_.directory + ", id " + to_hex(id_));
   return std::nullopt;
+}
+
+// Best effort: the folder above may belong to somebody else. At every start: the one that made ours may have died
+// before.
+void Store::sync_parent() {
+  Job sync{file_op::sync_directory(parent_of(options_.directory))};
+  disk_.run(sync);
 }
 
 // STORE §5. The first pass learns what later records say of earlier ones; the second applies all of them in order.
@@ -89,7 +105,7 @@ std::optional<StoreProblem> Store::recover() {
   registry.store = id_;
   registry_ = std::make_unique<SessionRegistry>(registry, world_.draw_id);
   delivery_ = make_delivery();
-  const JournalOptions journal{path("journal"), id_, options_.segment_size};
+  const JournalOptions journal{path("journal"), id_, secret_, options_.segment_size};
   auto found = find_chain(disk_, journal);
   if (auto* problem = std::get_if<StoreProblem>(&found)) return std::move(*problem);
   Chain& chain = std::get<Chain>(found);
@@ -329,10 +345,11 @@ void Store::on_durable(const BatchPlace& batch) {
 }
 
 void Store::on_failed(int error, std::uint32_t segment) {
-  log_.error(std::string("fdatasync failed (") + std::strerror(error) + ") on segment " + std::to_string(segment) +
-             ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
-             " was acknowledged; senders wait. Look at dmesg");
-  trouble_ = Error::retry_after(ErrorCode::disk_failed, kRetryAfter);
+  const bool is_full = error == ENOSPC || error == EDQUOT;
+  log_.error(std::string(is_full ? "disk full" : "fdatasync failed") + " (" + std::strerror(error) + ") on segment " +
+             std::to_string(segment) + ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
+             " was acknowledged; senders wait. " + (is_full ? "Look at df" : "Look at dmesg"));
+  trouble_ = Error::retry_after(is_full ? ErrorCode::disk_full : ErrorCode::disk_failed, kRetryAfter);
   retry_at_ = world_.now() + kRetryAfter;
 }
 

@@ -76,6 +76,7 @@ class Store final : public Journal::Owner {
 
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
+  void sync_parent();
   std::optional<StoreProblem> recover();
   std::string inbox() const;
   std::unique_ptr<Delivery> make_delivery();
@@ -101,6 +102,7 @@ class Store final : public Journal::Owner {
   World world_;
   Log& log_;
   StoreId id_{};
+  std::uint64_t secret_ = 0;
   std::unique_ptr<SessionRegistry> registry_;
   std::unique_ptr<Delivery> delivery_;
   std::unique_ptr<Journal> journal_;

@@ -84,6 +84,8 @@ class ByteReader {
   ByteView rest() const { return rest_; }
   bool empty() const { return rest_.empty(); }
   bool failed() const { return failed_; }
+  // What was read makes no sense: as if the end had been passed.
+  void fail() { failed_ = true; }
 
  private:
   bool has(std::size_t size) {

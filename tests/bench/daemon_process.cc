@@ -36,7 +36,7 @@ void write_config(const std::string& path, const std::string& directory, const D
   config << "[listen]\nhost = \"127.0.0.1\"\nport = 0\n"
          << "[store]\ndirectory = \"" << directory << "/store\"\n"
          << "[limits]\nconnections = 0\nconnections_per_address = 0\nhandshakes_pending = 0\n"
-         << "message_size = 0\n";
+         << "message_size = \"2GiB\"\n";
   if (needs.max_packet_size > 64 * 1024) config << "[session]\nmax_packet_size = " << needs.max_packet_size << "\n";
 }
 

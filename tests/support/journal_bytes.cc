@@ -54,6 +54,7 @@ BatchHeader JournalBytes::write_unsynced() {
                      .previous = previous,
                      .previous_checksum = previous_checksum,
                      .tail = tail,
+                     .secret = secret,
                      .checksum = 0};
   Bytes bytes(header.size);
   encode_batch_header(header, bytes.data());
@@ -96,7 +97,7 @@ std::span<std::uint8_t> JournalBytes::batch(const BatchHeader& header) {
 
 void JournalBytes::save(MemoryDisk& disk) {
   disk.make_directories("/store/journal");
-  disk.write_file("/store/store", encode_file_header(FileFormat::store, kStore, 0, 0));
+  disk.write_file("/store/store", encode_file_header(FileFormat::store, kStore, kSecret, 0));
   for (const auto& [index, bytes] : segments_) disk.write_file(path_of(index), bytes);
 }
 

@@ -36,6 +36,7 @@ class JournalBytes {
 
   // --- of the next batch ---
   StoreId store = kStore;
+  std::uint64_t secret = kSecret;
   std::uint64_t number = 1;
   std::uint32_t segment = 1;
   std::uint32_t offset = kBlockSize;
@@ -50,6 +51,7 @@ class JournalBytes {
   void save(MemoryDisk& disk);
 
   static constexpr StoreId kStore{0x70};
+  static constexpr std::uint64_t kSecret = 0x5ec4e7;
   static SessionId id_of_session(std::uint64_t index);
   static std::string path_of(std::uint32_t index);
 

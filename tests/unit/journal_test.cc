@@ -96,7 +96,7 @@ struct JournalEnd : Journal::Owner {
   }
 
   MemoryDisk disk;
-  JournalOptions options{"/j", store_id(), kSegmentSize};
+  JournalOptions options{.directory = "/j", .store = store_id(), .secret = 7, .segment_size = kSegmentSize};
   Duration segment_latency = 1ms;
   std::vector<Job> jobs;  // their operations; what they point at is gone
   std::string said;
