@@ -161,6 +161,8 @@ void Assembler::take_frame(const SessionEntry& session, Seq number, FrameType ty
     assembly.kind = session.kind;
     assembly.channel = session.channel;
   }
+  // Pieces may have been carried forward past batches that have more of the message.
+  if (unfinished.is_carried) unfinished.first_batch = std::min(unfinished.first_batch, taking_batch_);
   assembly.add(number, payload);
   unfinished.is_carried = false;
   if (type == FrameType::data) {

@@ -660,3 +660,44 @@ TEST_CASE("recovery: records of a session that is not there are passed over") {
   Found found(journal);
   CHECK(found.take() == "a|b|");
 }
+
+TEST_CASE("recovery: pieces that were carried forward past more of their message keep what is behind them") {
+  const auto piece = [](std::uint64_t number, const Bytes& frame) {
+    return Record{.type = RecordType::frames, .session = 1, .first = {number}, .count = 1, .body = frame};
+  };
+  const Bytes first = fragment(1, "x");
+  const Bytes second = fragment(2, "y");
+  JournalBytes journal;
+  journal.session(1).record(piece(1, first)).write();
+  journal.record(piece(2, second)).write();
+  journal.begin_segment(2);
+  Bytes pieces;
+  encode_pieces({.first = {1},
+                 .through = {1},
+                 .kind = MessageKind::text,
+                 .channel = "messages",
+                 .checksum = crc32(0, as_bytes("x")),
+                 .part_bytes = 0,
+                 .bytes = as_bytes("x")},
+                pieces);
+  journal.session(1, "messages", 2).record({.type = RecordType::pieces, .session = 1, .body = pieces}).write();
+  Bytes checkpoint;
+  encode_checkpoint({.delivered = 3, .next_log_id = 1, .logs = {}, .parts = {}}, checkpoint);
+  journal.record({.type = RecordType::checkpoint, .body = checkpoint}).write();
+  Found found(journal);
+  // The first segment is used again in the first life.
+  for (int life = 0; life < 2; ++life) {
+    REQUIRE(found.open().empty());
+    found.run(3s);
+    found.kill();
+  }
+  REQUIRE(found.open().empty());
+  SessionEnd session(found);
+  session.syn.attempt = 9;
+  session.syn.resume = Syn::Resume{JournalBytes::id_of_session(1), JournalBytes::kStore, {1}, 1, 1};
+  REQUIRE(session.connect().empty());
+  session.send("z");
+  found.sync();
+  found.run(50ms);
+  CHECK(found.log_text() == "xyz\n");
+}
