@@ -194,6 +194,9 @@ void Peer::accept(const SynAck& terms) {
 
 void Peer::on_ended(const Error& error, bool is_remote) {
   if (is_refused_) return;
+  if (waiting_ && error.code == ErrorCode::handshake_timeout)
+    return log_.warn(entry_->client_id + " (" + address_ +
+                     ") comes back, but what it sent before is not on disk yet; closed, it will try again");
   if (!is_opened_) return log_stranger(error);
   if (entry_ == nullptr) return;
   const std::string who = is_remote ? "the client: " : "";

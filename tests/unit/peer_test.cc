@@ -31,6 +31,12 @@ class PeerEnd final : private Wire {
     host_.sync();
     return said();
   }
+  std::string times_out_after(Duration duration) {
+    written_.clear();
+    host_.run(duration);
+    peer_.handle_timeout();
+    return said();
+  }
   std::string said() const { return names_in(written_); }
   SynAck terms() const { return std::get<SynAck>(decode_syn_ack(frames_in(written_).at(0).payload)); }
   Error error() const { return *decode_error(frames_in(written_).at(0).payload); }
@@ -132,6 +138,23 @@ TEST_CASE("peer: a resume that waits is taken over like any other connection") {
   CHECK(second.error().code == ErrorCode::superseded);
   CHECK(second.is_finished());
   CHECK(third.waits_for_disk() == "SYN-ACK");
+}
+
+TEST_CASE("peer: a resume that waits for a slow disk until its deadline is told so, and not called a stranger") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd first(host);
+  first.hears(syn(a_syn()));
+  const SynAck terms = first.terms();
+  host.disk.latency = [](const Job&) { return Duration(60s); };
+  first.hears(join({confirmation(terms.session), data(1, "a")}));
+  PeerEnd second(host);
+  second.hears(syn(resuming(terms, 2)));
+  CHECK(second.times_out_after(11s) == "ERROR");
+  CHECK(second.error().code == ErrorCode::handshake_timeout);
+  CHECK(second.is_finished());
+  CHECK(host.log.contains("comes back"));
+  CHECK_FALSE(host.log.contains("is no client"));
 }
 
 TEST_CASE("peer: a store that lost what it acknowledged says how far it is, and nothing where it knows nothing") {
