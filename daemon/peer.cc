@@ -67,6 +67,7 @@ void Peer::receive(ByteView input) {
 
 void Peer::on_full() {
   if (!is_reading_ || session_.wants_finish()) return;
+  if (const Error* trouble = store_.trouble()) return on_trouble(*trouble);
   is_reading_ = false;
   session_.set_reading(world_.now(), false);
   wire_.set_reading(false);
@@ -120,6 +121,17 @@ void Peer::on_superseded() {
             " over");
   entry_ = nullptr;  // before anything else of this connection can touch it
   session_.end(Error::of(ErrorCode::superseded));
+  turn();
+}
+
+// Told to come back rather than left waiting: so its user learns why. What it was told of a message stays true.
+void Peer::on_trouble(const Error& trouble) {
+  if (session_.wants_finish()) return;
+  if (!is_opened_) {
+    is_refused_ = true;
+    ++counters_.handshake_failures;
+  }
+  session_.end(trouble);
   turn();
 }
 

@@ -89,6 +89,7 @@ class Peer final : private SessionHolder {
 
   void on_committed() override;
   void on_superseded() override;
+  void on_trouble(const Error& trouble) override;
 
   Store& store_;
   Wire& wire_;

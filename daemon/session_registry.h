@@ -28,6 +28,8 @@ class SessionHolder {
   virtual void on_committed() = 0;
   // A newer connection has taken the session over; it is no longer this holder's.
   virtual void on_superseded() = 0;
+  // The disk does not take what was received: for a while nothing more of the session becomes durable.
+  virtual void on_trouble(const Error& trouble) = 0;
 };
 
 struct SessionEntry {

@@ -18,6 +18,7 @@ constexpr std::uint32_t kStoreMode = 0700;
 constexpr std::uint32_t kFileMode = 0600;
 constexpr Duration kSealAfter = 1s;   // of idleness
 constexpr Duration kRetryAfter = 5s;  // a failed disk
+constexpr Duration kSayAgain = 60s;
 constexpr std::size_t kAssemblyBytes = 1u << 20;
 
 std::string parent_of(const std::string& path) {
@@ -325,6 +326,7 @@ void Store::on_durable(const BatchPlace& batch) {
   is_sealed_ = batch.used == 0;
   if (trouble_) log_.warn("the disk works again; senders go on");
   trouble_.reset();
+  failures_ = 0;
   const std::vector<SessionEntry*> durable = std::exchange(flying_, {});
   for (SessionEntry* entry : durable) {
     entry->is_flying = false;
@@ -332,25 +334,40 @@ void Store::on_durable(const BatchPlace& batch) {
     move_behind(entry->refusals_flying, entry->refusals_to_tell);
     if (entry->holder == nullptr) entry->refusals_to_tell.clear();  // the next SYN-ACK says them
   }
-  // A holder may let its session go when it hears of it: each is looked up again.
-  std::vector<std::uint64_t> indices;
-  indices.reserve(durable.size());
-  for (const SessionEntry* entry : durable) indices.push_back(entry->index);
-  for (const std::uint64_t index : indices) {
-    SessionEntry* entry = registry_->find(index);
-    if (entry != nullptr && entry->holder != nullptr) entry->holder->on_committed();
-  }
+  tell(durable, [](SessionHolder& holder) { holder.on_committed(); });
   delivery_->on_durable(world_.now(), batch);
   if (on_room_ && (was_full || room() > 0)) on_room_();
 }
 
+// A holder may let its session go when it hears of it: each is looked up again.
+void Store::tell(const std::vector<SessionEntry*>& entries, const std::function<void(SessionHolder&)>& what) {
+  std::vector<std::uint64_t> indices;
+  indices.reserve(entries.size());
+  for (const SessionEntry* entry : entries) indices.push_back(entry->index);
+  for (const std::uint64_t index : indices) {
+    SessionEntry* entry = registry_->find(index);
+    if (entry != nullptr && entry->holder != nullptr) what(*entry->holder);
+  }
+}
+
 void Store::on_failed(int error, std::uint32_t segment) {
   const bool is_full = error == ENOSPC || error == EDQUOT;
-  log_.error(std::string(is_full ? "disk full" : "fdatasync failed") + " (" + std::strerror(error) + ") on segment " +
-             std::to_string(segment) + ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
-             " was acknowledged; senders wait. " + (is_full ? "Look at df" : "Look at dmesg"));
-  trouble_ = Error::retry_after(is_full ? ErrorCode::disk_full : ErrorCode::disk_failed, kRetryAfter);
-  retry_at_ = world_.now() + kRetryAfter;
+  const ErrorCode code = is_full ? ErrorCode::disk_full : ErrorCode::disk_failed;
+  const Instant now = world_.now();
+  ++failures_;
+  if (!trouble_ || trouble_->code != code || now - trouble_said_at_ >= kSayAgain) {
+    log_.error(std::string(is_full ? "disk full" : "fdatasync failed") + " (" + std::strerror(error) + ") on segment " +
+               std::to_string(segment) + ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
+               " was acknowledged; senders wait. " + (is_full ? "Look at df" : "Look at dmesg") +
+               (failures_ > 1 ? " (" + std::to_string(failures_) + " times so far)" : ""));
+    trouble_said_at_ = now;
+  }
+  trouble_ = Error::retry_after(code, kRetryAfter);
+  retry_at_ = now + kRetryAfter;
+  std::vector<SessionEntry*> waiting;
+  for (const auto& [index, entry] : registry_->all())
+    if (entry->holder != nullptr && entry->appended.through != entry->durable.through) waiting.push_back(entry.get());
+  tell(waiting, [this](SessionHolder& holder) { holder.on_trouble(*trouble_); });
 }
 
 bool Store::carry_forward(std::uint64_t before_batch) {

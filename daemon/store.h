@@ -77,6 +77,7 @@ class Store final : public Journal::Owner {
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
   void sync_parent();
+  void tell(const std::vector<SessionEntry*>& entries, const std::function<void(SessionHolder&)>& what);
   std::optional<StoreProblem> recover();
   std::string inbox() const;
   std::unique_ptr<Delivery> make_delivery();
@@ -111,6 +112,8 @@ class Store final : public Journal::Owner {
   std::unordered_map<std::uint64_t, bool> has_position_;  // during recovery: sessions whose mark was read
   std::function<void()> on_room_;
   std::optional<Error> trouble_;
+  std::uint64_t failures_ = 0;  // since it worked
+  Instant trouble_said_at_{};
   Instant last_batch_{};
   Instant retry_at_ = kNever;
   bool is_settling_ = false;

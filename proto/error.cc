@@ -49,7 +49,7 @@ const std::array<ErrorEntry, 30> kErrors{{
     {C::peer_silent, K::retry_now, "peer_silent", "nothing was heard for three keep-alive intervals"},
     {C::too_many_connections, K::retry_after, "too_many_connections", "too many connections"},
     {C::shutting_down, K::retry_after, "shutting_down", "the server is stopping or restarting"},
-    {C::disk_full, K::retry_after, "disk_full", "the server's disk is below its floor"},
+    {C::disk_full, K::retry_after, "disk_full", "the server's disk is full or below its floor"},
     {C::disk_failed, K::retry_after, "disk_failed", "the server's disk failed; nothing is acknowledged"},
     {C::wrong_session, K::never_session, "wrong_session", "the confirmation names another session"},
     {C::too_many_refusals, K::retry_now, "too_many_refusals",

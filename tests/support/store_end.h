@@ -89,6 +89,7 @@ class SessionEnd final : public SessionHolder {
 
   void on_committed() override;
   void on_superseded() override { entry = nullptr; }
+  void on_trouble(const Error& trouble) override { troubles.push_back(trouble.code); }
 
   StoreEnd& host;
   Syn syn;
@@ -96,6 +97,7 @@ class SessionEnd final : public SessionHolder {
   SessionEntry* entry = nullptr;
   Seq acknowledged;  // as the client was told
   std::vector<Refusal> refused;
+  std::vector<ErrorCode> troubles;
   std::uint64_t message_size_max = 0;
 
  private:

@@ -95,7 +95,7 @@ TEST_CASE("progress: what a server says is said once more, with what is durable"
     rig.progress.on_trouble(Instant{}, failed("logs:7780", full, true, nullptr), 4s, "", false);
   REQUIRE(rig.screen.lines.size() == 2);
   CHECK(rig.screen.lines[1] ==
-        "logs:7780 says: the server's disk is below its floor; 81,004 lines are durable; next try in 4 s");
+        "logs:7780 says: the server's disk is full or below its floor; 81,004 lines are durable; next try in 4 s");
 }
 
 TEST_CASE("progress: a stall is said once, and its end") {

@@ -56,7 +56,7 @@ TEST_CASE("trouble: each class of error is acted upon") {
   CHECK_FALSE(full.is_final);
   CHECK(full.pause == 3s);
   CHECK(full.status == Status::temp_fail);
-  CHECK(full.sentence == "logs:7780 says: the server's disk is below its floor");
+  CHECK(full.sentence == "logs:7780 says: the server's disk is full or below its floor");
 
   CHECK(said(ErrorCode::unsupported_version).is_final);
   CHECK(said(ErrorCode::unsupported_version).status == Status::protocol);

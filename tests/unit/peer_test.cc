@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 
 #include "tests/support/frames.h"
@@ -29,6 +30,11 @@ class PeerEnd final : private Wire {
   std::string waits_for_disk() {
     written_.clear();
     host_.sync();
+    return said();
+  }
+  std::string finds_no_room() {
+    written_.clear();
+    peer_.on_full();
     return said();
   }
   std::string times_out_after(Duration duration) {
@@ -154,6 +160,31 @@ TEST_CASE("peer: a resume that waits for a slow disk until its deadline is told 
   CHECK(second.error().code == ErrorCode::handshake_timeout);
   CHECK(second.is_finished());
   CHECK(host.log.contains("comes back"));
+  CHECK_FALSE(host.log.contains("is no client"));
+}
+
+TEST_CASE("peer: while the disk is full whoever waits for it is told to come back, and so is whoever comes") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd waiting(host);
+  PeerEnd idle(host);
+  for (PeerEnd* peer : {&waiting, &idle}) {
+    peer->hears(syn(a_syn()));
+    peer->hears(confirmation(peer->terms().session));
+  }
+  host.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::write ? ENOSPC : 0; };
+  waiting.hears(data(1, "a"));
+  host.run(50ms);
+  CHECK(waiting.error().code == ErrorCode::disk_full);
+  CHECK(waiting.error().retry_after_ms > 0);
+  CHECK(waiting.is_finished());
+  CHECK_FALSE(idle.is_finished());
+  PeerEnd newcomer(host);
+  for (PeerEnd* peer : {&idle, &newcomer}) {
+    CHECK(peer->finds_no_room() == "ERROR");
+    CHECK(peer->error().code == ErrorCode::disk_full);
+    CHECK(peer->is_finished());
+  }
   CHECK_FALSE(host.log.contains("is no client"));
 }
 

@@ -14,6 +14,7 @@ namespace {
 struct Holder final : SessionHolder {
   void on_committed() override {}
   void on_superseded() override { ++superseded; }
+  void on_trouble(const Error&) override {}
   int superseded = 0;
 };
 

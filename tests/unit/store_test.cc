@@ -355,7 +355,9 @@ TEST_CASE("store: while the disk fails nothing is acknowledged and nobody may se
   CHECK(end.store->trouble()->code == code);
   CHECK(end.store->trouble()->retry_after_ms > 0);
   CHECK(end.store->room() == 0);
+  CHECK(end.session.troubles == std::vector<ErrorCode>{code});
   end.run(12s);
+  CHECK(end.log.count("senders wait") == 1);
   CHECK(end.session.acknowledged == Seq{1});
   error = 0;
   on_room = false;
