@@ -87,6 +87,7 @@ class Inbox(TestCase):
         daemon = self.daemon()
         log = daemon.inbox("client")
         self.send(daemon, "-m", "old")
+        self.assert_arrives(log, b"old\n")
         daemon.kill()
         log.unlink()
         daemon.start()

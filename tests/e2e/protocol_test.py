@@ -2,7 +2,7 @@
 import struct
 
 import wire
-from support import TestCase, main
+from support import TestCase, main, stored
 from wire import Peer, frame
 
 
@@ -36,7 +36,7 @@ class Protocol(TestCase):
                   frame(wire.FRAGMENT, b"", 4) + frame(wire.DATA, b"abc", 5) + frame(wire.DATA, b"more text", 6))
         peer.finish(terms.session, 6)
         self.assert_arrives(daemon.inbox("raw"), b"text\nmore text\n")
-        self.assertEqual(daemon.inbox("raw", "images", "bin").read_bytes()[8:], b"0123456789abc")
+        self.assert_arrives(daemon.inbox("raw", "images", "bin"), stored(b"0123456789abc"))
 
     def test_a_message_that_is_abandoned_is_never_seen(self):
         daemon = self.daemon()
