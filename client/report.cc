@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <vector>
 
 #include "client/signals.h"
 #include "config/units.h"
@@ -17,31 +17,11 @@ const char* mode_name(OperationMode mode) { return mode == OperationMode::burst 
 
 const char* durability_name(Durability durability) { return durability == Durability::fsync ? "fsync" : "unknown"; }
 
-// Members of a JSON object, one behind the other.
-class JsonObject {
- public:
-  JsonObject& raw(std::string_view name, std::string_view value) {
-    text_.append(text_.size() > 1 ? "," : "").append(json_string(name)).append(":").append(value);
-    return *this;
-  }
-  JsonObject& text(std::string_view name, std::string_view value) { return raw(name, json_string(value)); }
-  JsonObject& number(std::string_view name, std::uint64_t value) { return raw(name, std::to_string(value)); }
-  JsonObject& seconds(std::string_view name, Duration value) {
-    std::array<char, 48> digits{};
-    std::snprintf(digits.data(), digits.size(), "%.6f", client::seconds(value));
-    return raw(name, digits.data());
-  }
-  std::string str() const { return text_ + "}"; }
-
- private:
-  std::string text_ = "{";
-};
-
 template <class Items, class Write>
-std::string json_array(const Items& items, Write write) {
-  std::string text = "[";
-  for (const auto& item : items) text.append(text.size() > 1 ? "," : "").append(write(item));
-  return text + "]";
+std::string json_list(const Items& items, Write write) {
+  std::vector<std::string> members;
+  for (const auto& item : items) members.push_back(write(item));
+  return json_array(members);
 }
 
 void add_terms(const SynAck& terms, JsonObject& object) {
@@ -85,16 +65,16 @@ std::string summary(const Outcome& outcome, const Tally& tally, const Noun& noun
 std::string json_report(const Outcome& outcome, const Tally& tally, const Options& options) {
   JsonObject object;
   object.number("status", static_cast<std::uint64_t>(outcome.causes.status()));
-  object.raw("causes", json_array(outcome.causes.all(), [](Status s) { return std::to_string(static_cast<int>(s)); }));
+  object.raw("causes", json_list(outcome.causes.all(), [](Status s) { return std::to_string(static_cast<int>(s)); }));
   if (!outcome.sentence.empty()) object.text("reason", outcome.sentence);
   if (outcome.signal != 0) object.text("signal", signal_name(outcome.signal));
   object.text("server", outcome.where).text("client_id", options.client_id).text("channel", options.channel);
   object.number("messages", tally.read).number("durable", tally.durable).number("bytes", tally.durable_bytes);
   object.number("refused", tally.refused);
-  object.raw("refused_first", json_array(tally.refused_named, [](const Tally::Refused& refused) {
+  object.raw("refused_first", json_list(tally.refused_named, [](const Tally::Refused& refused) {
                return JsonObject().text("name", refused.name).text("reason", refused.reason).str();
              }));
-  object.raw("problems", json_array(tally.problems, [](const Problem& p) { return json_string(p.sentence); }));
+  object.raw("problems", json_list(tally.problems, [](const Problem& p) { return json_string(p.sentence); }));
   object.seconds("seconds", outcome.lasted);
   object.number("retransmitted", outcome.retransmitted).number("reconnects", outcome.reconnects);
   object.text("congestion_control", outcome.congestion_control);

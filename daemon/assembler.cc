@@ -109,7 +109,9 @@ void Assembler::forget(std::uint64_t session) {
 void Assembler::take_frames(const Record& record) {
   const SessionEntry* session = registry_.find(record.session);
   if (session == nullptr && is_replaying_) return;  // it was over before the checkpoint
-  if (session == nullptr) return log_.error("messages of a session whose record is damaged are left in the journal");
+  if (session == nullptr)
+    return log_.error(LogEvent::journal_damaged,
+                      "messages of a session whose record is damaged are left in the journal");
   InboxLog* log = nullptr;
   bool is_within = is_within_message(record.session);
   ByteView rest = record.body;
@@ -225,7 +227,8 @@ bool Assembler::is_swallowed(std::uint64_t session, FrameType type) {
   if (type == FrameType::fragment) return true;
   const bool is_rest = type == FrameType::data && it->second;
   if (is_rest && !is_replaying_)
-    log_.error("a message of session " + std::to_string(session) + " is left out: the journal was damaged within it");
+    log_.error(LogEvent::journal_damaged,
+               "a message of session " + std::to_string(session) + " is left out: the journal was damaged within it");
   damaged_.erase(it);
   return is_rest;
 }

@@ -1,19 +1,22 @@
 #include "daemon/daemon.h"
 
-#include <grp.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "config/address.h"
+#include "config/schema.h"
+#include "config/wording.h"
 #include "daemon/exit_status.h"
 #include "daemon/notify.h"
+#include "daemon/surroundings.h"
 #include "proto/assert.h"
 
 namespace cproto {
@@ -23,9 +26,15 @@ namespace {
 constexpr std::size_t kReadSize = 1u << 20;
 // Clients of a daemon that restarts come back so soon.
 constexpr Duration kRestartAfter = 500ms;
-// How long draining waits for clients, and then for the disk.
+// How long draining waits for clients, and then for a disk on which nothing moves.
 constexpr Duration kDrainClients = 5s;
 constexpr Duration kDrainDisk = 30s;
+// Without a service manager to ask for more: whoever runs containers kills after 10 s.
+constexpr Duration kDrainAlone = 4s;
+constexpr Duration kSayEvery = 1s;
+constexpr Duration kExtend = 60s;
+// Descriptors besides those of connections: logs of the inbox, segments, parts.
+constexpr std::uint64_t kOtherDescriptors = 640;
 
 Id128 draw_id() {
   Id128 id;
@@ -36,6 +45,7 @@ Id128 draw_id() {
 int status_of_errno(int error) {
   switch (error) {
     case EACCES:
+    case EROFS:
     case EPERM: return exit_status::kNoPermission;
     case EIO: return exit_status::kIoError;
     default: return exit_status::kCannotCreate;
@@ -43,34 +53,72 @@ int status_of_errno(int error) {
 }
 
 int status_of_listening(int error) {
-  return error == UV_EACCES || error == UV_EPERM ? exit_status::kNoPermission : exit_status::kOsError;
+  switch (error) {
+    case UV_EACCES:
+    case UV_EPERM: return exit_status::kNoPermission;
+    case UV_EINVAL: return exit_status::kConfig;
+    default: return exit_status::kOsError;
+  }
 }
 
-// Group of the inbox, and set-group-id, so that all below it is readable for the same people.
-void set_inbox_group(const std::string& inbox, const std::string& group, Log& log) {
-  const struct group* entry = ::getgrnam(group.c_str());
-  if (entry == nullptr) return log.warn("inbox.group: there is no group " + group);
-  if (::chown(inbox.c_str(), static_cast<uid_t>(-1), entry->gr_gid) < 0)
-    return log.warn(inbox + " cannot be given to group " + group + " (" + std::strerror(errno) + ")");
-  ::chmod(inbox.c_str(), 02750);
+RegistryOptions registry_options(const Config& config) {
+  RegistryOptions options;
+  options.max_packet_size = static_cast<std::uint32_t>(config.session.max_packet_size);
+  options.window_size = config.session.window_size;
+  options.restart_unknown = config.session.unknown == UnknownSession::restart;
+  options.message_size_max = config.limits.message_size;
+  options.clients_max = config.limits.clients;
+  options.channels_per_client_max = config.limits.channels_per_client;
+  return options;
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+ServerOptions server_options(const Config& config) {
+  ServerOptions options;
+  options.handshake_timeout = config.session.handshake_timeout;
+  options.keep_alive = config.session.keep_alive;
+  return options;
 }
+
+// systemd's, if it made one; else beside the store, where it is nobody else's business.
+std::string control_path(const std::string& store) {
+  const char* runtime = std::getenv("RUNTIME_DIRECTORY");
+  const std::string folder =
+      runtime != nullptr ? std::string(runtime).substr(0, std::string(runtime).find(':')) : store;
+  return folder + "/control";
+}
+
+void check_descriptors(std::uint64_t connections, Log& log) {
+  const std::uint64_t limit = raise_descriptor_limit();
+  if (connections == 0 || limit >= connections + kOtherDescriptors) return;
+  log.warn(LogEvent::few_descriptors, "limits.connections is " + grouped(connections) + ", but only " + grouped(limit) +
+                                          " descriptors may be open (LimitNOFILE=, ulimit -n): enough for " +
+                                          grouped(limit - std::min(limit, kOtherDescriptors)) + " connections");
+}
+
+void check_file_system(const std::string& directory, Log& log) {
+  const std::string type = volatile_file_system(directory);
+  if (type.empty()) return;
+  const std::string fate =
+      type == "overlayfs" ? "gone with the container, or never leaves it" : "gone with the next boot";
+  log.warn(LogEvent::volatile_store,
+           directory + " is on " + type + ": what is acknowledged is " + fate + "; mount a disk or a volume there");
+}
+
+// As process 1 of a container nothing ends us but what we handle, and recovery may take a while.
+void die_of_signal(int signal) { ::_exit(128 + signal); }
 
 }  // namespace
 
-Daemon::Daemon(const Config& config, Log& log)
-    : config_(config), log_(log), disk_(reactor_.loop(), [this] { after_round(); }) {
+Daemon::Daemon(const Config& config, Log& log, Hooks hooks)
+    : config_(config), log_(log), hooks_(std::move(hooks)), started_(reactor_.now()), disk_(reactor_.loop(), [this] {
+        after_round();
+      }) {
   world_ = {[this] { return reactor_.now(); }, draw_id};
 }
 
 Daemon::~Daemon() {
   reactor_.deadlines().remove(*this);
+  control_.reset();
   if (listener_) {
     listener_->stop_listening();
     listener_->close_all();
@@ -78,25 +126,39 @@ Daemon::~Daemon() {
   if (signals_started_)
     for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
   reactor_.set_after_round({});
+  health_.reset();  // jobs that still come back find nobody
   store_.reset();
   uv_run(reactor_.loop(), UV_RUN_NOWAIT);
 }
 
+// --- opening ---
+
 Daemon::Outcome Daemon::open() {
   ::signal(SIGPIPE, SIG_IGN);  // a closed socket or log is an error of the write, not the end of the program
-  raise_descriptor_limit();
+  ::signal(SIGTERM, die_of_signal);
+  ::signal(SIGINT, die_of_signal);
+  check_descriptors(config_.limits.connections, log_);
   ::umask(027);
   if (Outcome outcome = open_store(); outcome.status != 0) return outcome;
   if (Outcome outcome = open_listener(); outcome.status != 0) return outcome;
+  health_ =
+      std::make_unique<Health>(reactor_.now(), HealthOptions{watchdog_interval(), config_.store.directory, inbox()},
+                               log_, notify, [this] { return status_line(); });
+  operator_ = std::make_unique<Operator>(*store_, log_,
+                                         Operator::Hooks{[this] { return view(); }, [this] { return reload(); },
+                                                         [this](Answer answer) {
+                                                           drain_answers_.push_back(std::move(answer));
+                                                           if (!is_draining_) drain();
+                                                         }});
+  open_control();
   start_signals();
   reactor_.set_after_round([this] { after_round(); });
-  const bool is_loopback_only = std::all_of(config_.listen.host.begin(), config_.listen.host.end(),
-                                            [](const std::string& host) { return is_loopback(host); });
-  log_.info("listening on " + listener_->addresses() +
-            (is_loopback_only ? "; other hosts can't reach it (see [listen] in /etc/cproto.toml)" : ""));
-  if (!is_loopback_only) log_.warn("listen.insecure: other hosts send unencrypted, and the name they give is believed");
-  notify("READY=1\nSTATUS=listening on " + listener_->addresses());
+  say_ready();
   return {};
+}
+
+std::string Daemon::inbox() const {
+  return config_.inbox.directory.empty() ? config_.store.directory + "/inbox" : config_.inbox.directory;
 }
 
 Daemon::Outcome Daemon::open_store() {
@@ -104,38 +166,56 @@ Daemon::Outcome Daemon::open_store() {
   if (const int error = lock_.acquire(directory); error != 0) {
     if (error == EWOULDBLOCK)
       return {exit_status::kTemporaryFailure, "another cprotod (pid " + lock_.holder() + ") uses " + directory};
-    return {status_of_errno(error), directory + " cannot be used: " + std::strerror(error)};
+    return {status_of_errno(error),
+            directory + " cannot be used: " + std::strerror(error) + path_hint(error, directory)};
   }
+  check_file_system(directory, log_);
   StoreOptions options;
   options.directory = directory;
   options.inbox = config_.inbox.directory;
   options.segment_size = config_.store.segment_size;
-  options.registry.max_packet_size = static_cast<std::uint32_t>(config_.session.max_packet_size);
-  options.registry.window_size = config_.session.window_size;
-  options.registry.restart_unknown = config_.session.unknown == UnknownSession::restart;
-  options.registry.message_size_max = config_.limits.message_size;
-  options.registry.clients_max = config_.limits.clients;
-  options.registry.channels_per_client_max = config_.limits.channels_per_client;
+  options.registry = registry_options(config_);
+  options.on_progress = [said = std::chrono::steady_clock::time_point{}](const std::string& what) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - said < kSayEvery) return;
+    said = now;
+    notify("STATUS=recovering: " + what + "\n" + extend_timeout(kExtend));
+  };
   auto opened = Store::open(disk_, options, world_, log_);
   if (const StoreProblem* problem = std::get_if<StoreProblem>(&opened))
-    return {problem->is_newer ? exit_status::kConfig : status_of_errno(problem->error), problem->sentence};
+    return {problem->is_newer ? exit_status::kConfig : status_of_errno(problem->error),
+            problem->sentence + path_hint(problem->error, options.inbox.empty() ? directory : options.inbox)};
   store_ = std::move(std::get<std::unique_ptr<Store>>(opened));
-  set_inbox_group(options.inbox.empty() ? directory + "/inbox" : options.inbox, config_.inbox.group, log_);
+  if (const std::string trouble = give_to_group(inbox(), config_.inbox.group); !trouble.empty())
+    log_.warn(LogEvent::inbox_blocked, trouble);
   return {};
 }
 
 Daemon::Outcome Daemon::open_listener() {
-  ServerOptions session;
-  session.handshake_timeout = config_.session.handshake_timeout;
-  session.keep_alive = config_.session.keep_alive;
-  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{
-      reactor_, *store_, log_, counters_, world_, session, config_.session.window_bytes, Bytes(kReadSize), {}, {}});
-  listener_ = std::make_unique<Listener>(
-      *shared_, ListenerOptions{config_.listen.host, config_.listen.port, config_.limits.connections,
-                                config_.limits.connections_per_address});
+  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{reactor_,
+                                                                *store_,
+                                                                log_,
+                                                                counters_,
+                                                                world_,
+                                                                server_options(config_),
+                                                                config_.session.window_bytes,
+                                                                Bytes(kReadSize),
+                                                                {},
+                                                                {}});
+  ListenerOptions options{config_.listen.host,        config_.listen.port,
+                          config_.limits.connections, config_.limits.connections_per_address,
+                          config_.listen.insecure,    take_inherited_sockets()};
+  listener_ = std::make_unique<Listener>(*shared_, options);
   if (const auto problem = listener_->open()) return {status_of_listening(problem->error), problem->sentence};
   store_->set_on_room([this] { listener_->on_room(); });
   return {};
+}
+
+void Daemon::open_control() {
+  control_ = std::make_unique<ControlSocket>(
+      reactor_, [this](const Request& request, const Answer& answer) { operator_->handle(request, answer); });
+  const std::string trouble = control_->open(control_path(config_.store.directory));
+  if (!trouble.empty()) log_.warn(LogEvent::listening, "no control socket, so no cprotoctl: " + trouble);
 }
 
 void Daemon::start_signals() {
@@ -150,48 +230,150 @@ void Daemon::start_signals() {
   signals_started_ = true;
 }
 
+void Daemon::say_ready() {
+  const bool is_loopback_only = std::all_of(config_.listen.host.begin(), config_.listen.host.end(),
+                                            [](const std::string& host) { return is_loopback(host); });
+  log_.info(LogEvent::listening,
+            "listening on " + listener_->addresses() +
+                (is_loopback_only ? "; other hosts can't reach it (see [listen] in /etc/cproto.toml)" : ""));
+  if (!is_loopback_only)
+    log_.warn(LogEvent::open_to_others,
+              "listen.insecure: other hosts send unencrypted, and the name they give is believed");
+  notify("READY=1\nSTATUS=" + status_line());
+}
+
+std::string Daemon::status_line() {
+  if (is_draining_)
+    return "draining: " + counted(listener_->connections(), {"connection", "connections"}) + ", " +
+           human_bytes(store_->delivery().backlog(reactor_.now()).bytes) + " to deliver";
+  return "listening on " + listener_->addresses() + "; " +
+         counted(listener_->connections(), {"connection", "connections"}) + ", " +
+         counted(counters_.messages, {"message", "messages"}) + " so far";
+}
+
+DaemonView Daemon::view() {
+  return {reactor_.now(),
+          started_,
+          *store_,
+          counters_,
+          listener_->connections(),
+          listener_->addresses(),
+          config_.store.directory,
+          inbox(),
+          health_->trouble(),
+          is_draining_};
+}
+
+// --- reloading ---
+
 void Daemon::on_signal(int signal) {
-  if (signal == SIGHUP) {
-    if (on_reload_) on_reload_();
-    return;
-  }
+  if (signal == SIGHUP) return static_cast<void>(reload());
   if (is_draining_) return reactor_.stop();  // said twice: at once
   drain();
 }
 
+std::vector<std::string> Daemon::mistakes_in(const LoadResult& loaded) const {
+  std::vector<std::string> mistakes = loaded.errors;
+  const std::string& group = loaded.config.inbox.group;
+  if (mistakes.empty() && group != config_.inbox.group && !group_exists(group))
+    mistakes.push_back("inbox.group: there is no group " + group);
+  return mistakes;
+}
+
+Reply Daemon::reload() {
+  notify_reloading();
+  const LoadResult loaded = hooks_.load();
+  Reply reply;
+  const auto tell = [&](Severity severity, LogEvent event, const std::string& line) {
+    log_.write(severity, event, line, {});
+    reply.text += line + "\n";
+  };
+  const std::vector<std::string> mistakes = mistakes_in(loaded);
+  for (const std::string& line : mistakes) tell(Severity::error, LogEvent::reload_refused, line);
+  for (const std::string& line : loaded.warnings) tell(Severity::warn, LogEvent::restart_needed, line);
+  if (!mistakes.empty()) {
+    reply.status = exit_status::kConfig;
+    tell(Severity::error, LogEvent::reload_refused, "not reloaded; the configuration in force stays");
+  } else {
+    for (const std::string& key : apply(loaded.config))
+      tell(Severity::warn, LogEvent::restart_needed, key + " takes effect at a restart");
+    tell(Severity::info, LogEvent::reloaded, "configuration reloaded");
+  }
+  notify("READY=1\nSTATUS=" + status_line());
+  return reply;
+}
+
+// Connections that are there keep what was agreed with them. Returns the keys that stay as they are until a restart.
+std::vector<std::string> Daemon::apply(const Config& next) {
+  const std::vector<std::string> later = keys_needing_restart(config_, next);
+  Config merged = next;
+  for (const config::Key& key : config::keys())
+    if (key.change == config::Change::by_restart) key.set(merged, key.get(config_));
+  if (merged.inbox.group != config_.inbox.group)
+    if (const std::string trouble = give_to_group(inbox(), merged.inbox.group); !trouble.empty())
+      log_.warn(LogEvent::inbox_blocked, trouble);
+  config_ = std::move(merged);
+  shared_->session = server_options(config_);
+  shared_->window_bytes = config_.session.window_bytes;
+  listener_->set_limits(config_.limits.connections, config_.limits.connections_per_address);
+  store_->set_limits(registry_options(config_));
+  hooks_.set_level(config_.log.level);
+  check_descriptors(config_.limits.connections, log_);
+  return later;
+}
+
+// --- stopping ---
+
 // Everything received becomes durable and delivered; clients are told when to come back.
 void Daemon::drain() {
-  log_.info("stopping: " + std::to_string(listener_->connections()) + " connections are asked to pause");
-  notify("STOPPING=1");
+  log_.info(LogEvent::stopping,
+            "stopping: " + counted(listener_->connections(), {"connection is", "connections are"}) + " asked to pause");
   is_draining_ = true;
+  notify("STOPPING=1");
+  say_draining();
   listener_->stop_listening();
   listener_->pause_all(kRestartAfter);
-  drain_until_ = reactor_.now() + kDrainClients;
+  drain_until_ = reactor_.now() + (has_service_manager() ? kDrainClients : kDrainAlone);
   after_round();
+}
+
+void Daemon::say_draining() {
+  drain_said_at_ = reactor_.now();
+  notify("STATUS=" + status_line() + "\n" + extend_timeout(kExtend));
 }
 
 void Daemon::finish_draining() {
   const Instant now = reactor_.now();
+  const Duration patience = has_service_manager() ? kDrainDisk : kDrainAlone;
   if (!connections_are_gone_) {
     if (listener_->connections() > 0 && now < drain_until_) return;
     connections_are_gone_ = true;
     listener_->close_all();
-    drain_until_ = now + kDrainDisk;
+    drain_until_ = now + patience;
   }
   store_->settle();
+  const std::uint64_t moves = store_->moves() + store_->delivery().moves();
+  if (has_service_manager() && moves != std::exchange(drain_moves_, moves)) {
+    drain_until_ = now + patience;
+    if (now - drain_said_at_ >= kSayEvery) say_draining();
+  }
   if (store_->is_at_rest() || now >= drain_until_) reactor_.stop();
 }
 
+// --- the turn ---
+
 // What was appended in this round goes to the disk in one batch.
 void Daemon::after_round() {
-  if (!store_) return;
+  if (!health_) return;
   if (is_draining_) finish_draining();
   store_->flush();
+  health_->check(reactor_.now(), *store_);
   update_deadline();
 }
 
 void Daemon::update_deadline() {
-  reactor_.deadlines().set(*this, std::min(store_->next_deadline(), is_draining_ ? drain_until_ : kNever));
+  reactor_.deadlines().set(
+      *this, std::min({store_->next_deadline(), health_->next_deadline(), is_draining_ ? drain_until_ : kNever}));
 }
 
 void Daemon::on_deadline() {
@@ -200,13 +382,14 @@ void Daemon::on_deadline() {
 }
 
 Daemon::Outcome Daemon::run() {
-  update_deadline();
+  after_round();
   reactor_.run();
-  if (store_->is_at_rest()) {
-    log_.info("stopped; everything received is durable and delivered");
-  } else {
-    log_.warn("stopped before everything was delivered; the journal has it");
-  }
+  const bool is_at_rest = store_->is_at_rest();
+  const std::string how = is_at_rest ? "stopped; everything received is durable and delivered"
+                                     : "stopped before everything was delivered; the journal has it";
+  log_.write(is_at_rest ? Severity::info : Severity::warn,
+             is_at_rest ? LogEvent::stopped : LogEvent::stopped_undelivered, how, {});
+  for (const Answer& answer : drain_answers_) answer({0, how + "\n"});
   return {};
 }
 

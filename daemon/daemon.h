@@ -2,12 +2,18 @@
 // durable and delivered.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "config/config.h"
+#include "daemon/control_socket.h"
+#include "daemon/health.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/operator.h"
 #include "daemon/reactor.h"
 #include "daemon/store.h"
 #include "daemon/store_lock.h"
@@ -17,7 +23,11 @@ namespace cproto {
 
 class Daemon final : private Timed {
  public:
-  Daemon(const Config& config, Log& log);
+  struct Hooks {
+    std::function<LoadResult()> load;         // the configuration as file and flags have it now
+    std::function<void(LogLevel)> set_level;  // of the log
+  };
+  Daemon(const Config& config, Log& log, Hooks hooks);
   ~Daemon() override;
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -29,39 +39,56 @@ class Daemon final : private Timed {
   };
   // Locks and recovers the store, then listens.
   Outcome open();
-  // Serves until SIGTERM or SIGINT, then drains.
+  // Serves until SIGTERM, SIGINT or an operator says so, then drains.
   Outcome run();
-
-  // On SIGHUP. Set before run().
-  void set_on_reload(std::function<void()> on_reload) { on_reload_ = std::move(on_reload); }
 
  private:
   Outcome open_store();
   Outcome open_listener();
+  void open_control();
   void start_signals();
+  void say_ready();
   void on_signal(int signal);
+
+  // Everything or nothing: a configuration with a mistake changes nothing.
+  Reply reload();
+  std::vector<std::string> mistakes_in(const LoadResult& loaded) const;
+  std::vector<std::string> apply(const Config& next);
+
   void drain();
   void finish_draining();
+  void say_draining();
+
+  DaemonView view();
+  std::string status_line();
+  std::string inbox() const;
   void after_round();
   void on_deadline() override;
   void update_deadline();
 
   Config config_;
   Log& log_;
+  Hooks hooks_;
   StoreLock lock_;
   Reactor reactor_;
+  Instant started_;
   UvDisk disk_;
   World world_;
   PeerCounters counters_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ConnectionShared> shared_;
   std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Health> health_;
+  std::unique_ptr<Operator> operator_;
+  std::unique_ptr<ControlSocket> control_;
   uv_signal_t signals_[3] = {};
   bool signals_started_ = false;
-  std::function<void()> on_reload_;
   bool is_draining_ = false;
-  Instant drain_until_ = kNever;
   bool connections_are_gone_ = false;
+  Instant drain_until_ = kNever;
+  Instant drain_said_at_{};
+  std::uint64_t drain_moves_ = 0;
+  std::vector<Answer> drain_answers_;
 };
 
 }  // namespace cproto

@@ -49,6 +49,7 @@ void Delivery::run(Job job, std::function<void(JobResult)> done) {
   disk_.submit(std::move(job), [this, alive = alive_, done = std::move(done)](JobResult result) {
     if (!*alive) return;
     is_busy_ = false;
+    ++jobs_done_;
     done(result);
     while (advance()) {
     }
@@ -100,7 +101,7 @@ void Delivery::start(Instant now, Journal& journal) {
   journal_ = &journal;
   remove_orphans();
   for (const BatchPlace& batch : journal.batches())
-    if (batch.number > delivered_) queue_.push_back(batch);
+    if (batch.number > delivered_) queue(batch);
   recovered_through_ = queue_.empty() ? delivered_ : queue_.back().number;
   taken_ = delivered_;
   is_recovering_ = true;
@@ -119,7 +120,8 @@ void Delivery::end_recovery() {
 // --- the pump: one job at a time ---
 
 void Delivery::on_durable(Instant now, const BatchPlace& batch) {
-  queue_.push_back(batch);
+  now_ = now;
+  queue(batch);
   if (queue_.size() > kBatchesInMemory) queue_.back().bytes.reset();  // read again when its turn comes
   if (awaited_batch_ != 0 && batch.number >= awaited_batch_) {
     now_ = now;
@@ -127,6 +129,22 @@ void Delivery::on_durable(Instant now, const BatchPlace& batch) {
     on_checkpoint_durable();
   }
   pump(now);
+}
+
+void Delivery::queue(const BatchPlace& batch) {
+  queue_.push_back(batch);
+  waiting_.push_back({batch.number, batch.size, now_});
+  waiting_bytes_ += batch.size;
+}
+
+void Delivery::on_delivered(std::uint64_t number) {
+  delivered_ = number;
+  for (; !waiting_.empty() && waiting_.front().number <= number; waiting_.pop_front())
+    waiting_bytes_ -= waiting_.front().bytes;
+}
+
+Delivery::Backlog Delivery::backlog(Instant now) const {
+  return {waiting_.size(), waiting_bytes_, waiting_.empty() ? Duration{0} : now - waiting_.front().since};
 }
 
 void Delivery::pump(Instant now) {
@@ -141,7 +159,7 @@ bool Delivery::advance() {
   if (open_logs() || write_pending()) return false;
   if (!round_is_over()) return false;
   if (!inbox_.has_pending()) {
-    delivered_ = taken_;
+    on_delivered(taken_);
     if (is_recovering_ && delivered_ >= recovered_through_) end_recovery();
     if (checkpoint_is_due()) {
       begin_checkpoint();
@@ -174,8 +192,9 @@ bool Delivery::read_next_batch() {
       return;
     }
     if (!result.ok())
-      log_.error("journal: batch " + std::to_string(batch.number) + " cannot be read (" + std::strerror(result.error) +
-                 "); the messages in it do not come to the inbox");
+      log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(batch.number) + " cannot be read (" +
+                                                std::strerror(result.error) +
+                                                "); the messages in it do not come to the inbox");
     read_failures_ = 0;
     queue_.pop_front();
     take_batch(batch, result.ok() ? ByteView(read_buffer_) : ByteView{});
@@ -209,7 +228,7 @@ bool Delivery::write_pending() {
 
 void Delivery::on_written(std::size_t spills, JobResult result) {
   if (!result.ok() && result.operation < spills) {
-    log_.error(options_.parts + ": " + std::strerror(result.error) + "; large messages wait");
+    log_.error(LogEvent::inbox_blocked, options_.parts + ": " + std::strerror(result.error) + "; large messages wait");
     return assembler_.block_spills(now_ + kRetry);
   }
   assembler_.on_spilled();
@@ -241,8 +260,9 @@ void Delivery::restart_later(Instant now) { restart_at_ = now + kRetry; }
 
 void Delivery::on_synced(JobResult result) {
   if (!result.ok()) {
-    log_.error(options_.inbox + ": sync fails (" + std::strerror(result.error) +
-               "); what was written there since the last checkpoint is written again in 5 s");
+    log_.error(LogEvent::disk_failed,
+               options_.inbox + ": sync fails (" + std::strerror(result.error) +
+                   "); what was written there since the last checkpoint is written again in 5 s");
     return restart_later(now_);
   }
   inbox_.on_synced();

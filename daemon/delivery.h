@@ -75,10 +75,24 @@ class Delivery {
   // room ran out, or a checkpoint is needed first.
   bool carry_forward(std::uint64_t before_batch);
 
-  std::uint64_t backlog_batches() const { return queue_.size(); }
+  // What is durable and not in the inbox yet.
+  struct Backlog {
+    std::uint64_t batches = 0;
+    std::uint64_t bytes = 0;  // of the journal
+    Duration lag{0};          // for how long the oldest of it has been durable
+  };
+  Backlog backlog(Instant now) const;
+  // As Inbox::visit_blocked.
+  void visit_blocked(const std::function<void(const InboxLog&)>& each) const { inbox_.visit_blocked(each); }
+  // A job of its is on the disk.
+  bool waits_for_disk() const { return is_busy_; }
+  // Grows with each that came back.
+  std::uint64_t moves() const { return jobs_done_; }
 
  private:
   bool advance();
+  void queue(const BatchPlace& batch);
+  void on_delivered(std::uint64_t number);
   bool open_logs();
   bool write_pending();
   void on_written(std::size_t spills, JobResult result);
@@ -104,11 +118,20 @@ class Delivery {
   std::uint64_t taken_ = 0;              // every batch up to here has been taken
   std::uint64_t recovered_through_ = 0;  // up to here what is delivered may be in the logs already
   std::deque<BatchPlace> queue_;         // to be taken
+  // Durable and not delivered, oldest first.
+  struct Waiting {
+    std::uint64_t number = 0;
+    std::uint64_t bytes = 0;
+    Instant since;
+  };
+  std::deque<Waiting> waiting_;
+  std::uint64_t waiting_bytes_ = 0;
   Bytes read_buffer_;
   unsigned read_failures_ = 0;  // of the batch at the front
   Instant read_blocked_until_{};
   bool is_recovering_ = false;
-  bool is_busy_ = false;             // a job of ours is under way
+  bool is_busy_ = false;  // a job of ours is under way
+  std::uint64_t jobs_done_ = 0;
   std::uint64_t awaited_batch_ = 0;  // its checkpoint record's; 0: none
   CheckpointRecord checkpoint_;      // being made
   bool wants_checkpoint_ = false;

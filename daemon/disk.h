@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proto/bytes.h"
+#include "proto/time.h"
 
 namespace cproto {
 
@@ -30,6 +31,7 @@ struct FileStatus {
 struct FileOp {
   enum class Kind : std::uint8_t {
     open,            // `path` for reading and writing; ENOENT if it is not there
+    open_to_read,    // as open, for reading
     create,          // `path`, which must not be there, with `mode`
     open_or_create,  // `path`; with `mode` if it is not there
     close,
@@ -67,6 +69,7 @@ struct FileOp {
 struct JobResult {
   int error = 0;              // errno of the operation that failed; 0: all were run
   std::size_t operation = 0;  // its place in the job
+  Duration sync_time{0};      // what its sync_data operations took
   bool ok() const { return error == 0; }
 };
 

@@ -4,6 +4,9 @@
 namespace cproto::exit_status {
 
 inline constexpr int kUsage = 64;             // wrong arguments
+inline constexpr int kDataError = 65;         // the store, or a file, is damaged
+inline constexpr int kNoInput = 66;           // cprotoctl cat: no such file
+inline constexpr int kUnavailable = 69;       // cprotoctl: no daemon is running
 inline constexpr int kSoftware = 70;          // a bug
 inline constexpr int kOsError = 71;           // address in use, no descriptors
 inline constexpr int kCannotCreate = 73;      // the store cannot be created

@@ -23,6 +23,10 @@ std::string hex(std::uint64_t value) {
   return to_hex(bytes);
 }
 
+LogFields fields_of(const InboxLog& log) {
+  return {.client = log.client_id, .channel = std::string_view(log.name).substr(0, log.name.rfind('.'))};
+}
+
 }  // namespace
 
 // --- recovery ---
@@ -58,7 +62,7 @@ void Inbox::open_again() {
       if (trouble.empty()) {
         place = &(*place)->next;
       } else {
-        log_.warn(trouble);
+        log_.warn(LogEvent::inbox_changed, trouble);
         *place = std::move((*place)->next);
       }
     }
@@ -81,8 +85,10 @@ std::string Inbox::open_again(InboxLog& log) {
     }
     log.state = path == &log.path ? InboxLog::State::ready : InboxLog::State::left;
     if (status.size < log.length) {
-      log_.warn(log.path + " became shorter (" + std::to_string(status.size) + " of " + std::to_string(log.length) +
-                " bytes); going on at its end");
+      log_.warn(LogEvent::inbox_changed,
+                log.path + " became shorter (" + std::to_string(status.size) + " of " + std::to_string(log.length) +
+                    " bytes); going on at its end",
+                fields_of(log));
       log.length = status.size;
     }
     return {};
@@ -170,6 +176,11 @@ bool Inbox::is_all_blocked(Instant now) const {
   return std::all_of(pending_.begin(), pending_.end(), [&](const InboxLog* log) { return is_blocked(*log, now); });
 }
 
+void Inbox::visit_blocked(const std::function<void(const InboxLog&)>& each) const {
+  for (const InboxLog* log : pending_)
+    if (!log->trouble.empty()) each(*log);
+}
+
 Instant Inbox::next_deadline(Instant now) const {
   Instant deadline = kNever;
   for (const InboxLog* log : pending_)
@@ -235,7 +246,9 @@ void Inbox::on_opened(Instant now, JobResult result, Journal& journal) {
 void Inbox::block(InboxLog& log, Instant now, int error, const char* doing) {
   log.blocked_until = now + kRetry;
   const std::string trouble = std::strerror(error);
-  if (log.trouble != trouble) log_.warn(log.path + ": " + doing + " fails (" + trouble + "); what is for it waits");
+  if (log.trouble != trouble)
+    log_.warn(LogEvent::inbox_blocked, log.path + ": " + doing + " fails (" + trouble + "); what is for it waits",
+              fields_of(log));
   log.trouble = trouble;
   if (log.state != InboxLog::State::closed || !log.file.is_open()) return;
   const auto file = std::make_shared<File>(std::exchange(log.file, {}));
@@ -312,14 +325,16 @@ void Inbox::complete(InboxLog& log, Instant now) {
   log.through = batch_;
   log.is_dirty = true;
   log.is_queued = false;
-  if (!log.trouble.empty()) log_.info(log.path + " can be written again");
+  if (!log.trouble.empty()) log_.info(LogEvent::inbox_writable, log.path + " can be written again", fields_of(log));
   log.trouble.clear();
   log.last_written = now;
   std::erase(pending_, &log);
   const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
   if (was_rewriting || log.identity.size == log.length) return;
-  log_.warn(log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
-            "; going on at its end");
+  log_.warn(LogEvent::inbox_changed,
+            log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
+                "; going on at its end",
+            fields_of(log));
   log.length = log.identity.size;
   wants_checkpoint_ = true;
 }

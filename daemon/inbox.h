@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -51,6 +52,8 @@ class Inbox {
   void put(InboxLog& log, Assembly& assembly);
 
   bool has_pending() const { return !pending_.empty(); }
+  // Calls `each` with every log that cannot be written for now: `trouble` says why.
+  void visit_blocked(const std::function<void(const InboxLog&)>& each) const;
   // All that is pending waits for logs that cannot be written for now.
   bool is_all_blocked(Instant now) const;
   // Of these, pending since the last time nothing was.

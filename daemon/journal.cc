@@ -176,7 +176,7 @@ void Journal::on_written(JobResult result) {
   } else if (flying_header_.tail == tail()) {
     free_retired();  // this batch says that they are behind the tail
   }
-  owner_.on_durable(place);
+  owner_.on_durable(place, result.sync_time);
   flush();
 }
 

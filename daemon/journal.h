@@ -63,8 +63,8 @@ class Journal {
     virtual ~Owner() = default;
     // Everything appended so far is in a batch that is on its way; what comes next belongs to another.
     virtual void on_batch_started() = 0;
-    // Everything of the batch last started is on disk.
-    virtual void on_durable(const BatchPlace& batch) = 0;
+    // Everything of the batch last started is on disk; its fdatasync took `sync_time`.
+    virtual void on_durable(const BatchPlace& batch, Duration sync_time) = 0;
     // Nothing is acknowledged until a later on_durable. `error` is errno.
     virtual void on_failed(int error, std::uint32_t segment) = 0;
     // A segment is wanted back: append again what is live in the batches before this one, as far as room() goes. Called
@@ -97,6 +97,8 @@ class Journal {
   // After on_failed: tries again with a new segment. No effect otherwise.
   void retry();
   bool has_failed() const { return has_failed_; }
+  // A batch is on its way, or waits for a segment that is being made.
+  bool waits_for_disk() const { return job_is_running_ || (awaits_segment_ && making_ != nullptr); }
 
   // --- releasing ---
   // Batches below `number` are not needed by delivery any more.

@@ -20,6 +20,9 @@ struct ListenerOptions {
   std::uint16_t port = 0;             // 0: a free one
   std::uint32_t connections_max = 0;  // 0: no limit, as for the next
   std::uint32_t connections_per_address_max = 0;
+  bool may_be_open = false;  // [listen] insecure: to other hosts than this one
+  std::vector<int>
+      inherited;  // listening sockets of the service manager: then `hosts` and `port` only say what to expect
 };
 
 class Listener {
@@ -35,6 +38,8 @@ class Listener {
   };
   // Binds and listens on every host. On a problem nothing is left open.
   [[nodiscard]] std::unique_ptr<Problem> open();
+  // Changes the limits of a running one.
+  void set_limits(std::uint32_t connections_max, std::uint32_t connections_per_address_max);
   // "127.0.0.1:7780, [::1]:7780"
   const std::string& addresses() const { return addresses_; }
   std::uint16_t port() const { return port_; }
@@ -54,6 +59,9 @@ class Listener {
  private:
   struct Socket;
   std::unique_ptr<Problem> open_one(const std::string& host);
+  std::unique_ptr<Problem> open_inherited();
+  // Binds nothing: the socket is.
+  int listen(Socket* socket);
   void on_connection(uv_stream_t* listener, int status);
   void on_gone(Connection& connection);
   bool is_too_many(const std::string& host) const;

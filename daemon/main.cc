@@ -1,15 +1,19 @@
 // cprotod: arguments, configuration, and the daemon between them.
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
 #include "config/loader.h"
 #include "config/print.h"
-#include "config/schema.h"
+#include "config/wording.h"
 #include "daemon/daemon.h"
 #include "daemon/exit_status.h"
 #include "daemon/logging.h"
+#include "daemon/store_lock.h"
+#include "daemon/uv_disk.h"
+#include "daemon/verify.h"
 
 namespace {
 
@@ -20,6 +24,7 @@ struct Arguments {
   Overrides overrides;
   bool check_config = false;
   bool print_config = false;
+  bool verify = false;
 };
 
 Severity to_severity(LogLevel level) {
@@ -48,6 +53,7 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_option("--max-size", arguments.overrides.max_size, "Largest packet (session.max_packet_size)");
   app.add_flag("--check-config", arguments.check_config, "Check the configuration and end");
   app.add_flag("--print-config", arguments.print_config, "Print the configuration in force and end");
+  app.add_flag("--verify", arguments.verify, "Read the store, say what is in it and what is damaged, and end");
   app.set_version_flag("--version", "cprotod " CPROTO_VERSION);
   try {
     app.parse(argc, argv);
@@ -57,28 +63,43 @@ int parse(int argc, char** argv, Arguments& arguments) {
   return -1;
 }
 
-// Everything or nothing: a file with a mistake changes nothing.
-void reload(const Arguments& arguments, Config& config, Log& log) {
-  LoadResult loaded = load_config(arguments);
-  for (const std::string& line : loaded.errors) log.error(line);
-  if (!loaded.errors.empty()) return log.error("not reloaded; the configuration in force stays");
-  for (const std::string& line : loaded.warnings) log.warn(line);
-  for (const std::string& key : keys_needing_restart(config, loaded.config))
-    log.warn(key + " takes effect at a restart");
-  set_level(log, to_severity(loaded.config.log.level));
-  config.log = loaded.config.log;
-  log.info("configuration reloaded");
+// Of a store that no daemon uses; changes nothing.
+int verify(const Config& config) {
+  const std::string& directory = config.store.directory;
+  const auto fail = [](int status, const std::string& sentence) {
+    std::fprintf(stderr, "cprotod: %s\n", sentence.c_str());
+    return status;
+  };
+  StoreLock lock;
+  if (const int error = lock.look(directory); error == EWOULDBLOCK)
+    return fail(exit_status::kTemporaryFailure,
+                "another cprotod (pid " + lock.holder() + ") uses " + directory + "; ask it: cprotoctl verify");
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  UvDisk disk(&loop, [] {});
+  const Verification found = verify_store(disk, directory);
+  uv_loop_close(&loop);
+  if (found.problem)
+    return fail(found.problem->is_newer          ? exit_status::kConfig
+                : found.problem->error == EACCES ? exit_status::kNoPermission
+                                                 : exit_status::kDataError,
+                found.problem->sentence);
+  for (const std::string& line : found.damage) std::fprintf(stderr, "%s\n", line.c_str());
+  std::printf("store %s in %s: %s (%s), %s that %s not finished\n", to_hex(found.store).substr(0, 8).c_str(),
+              directory.c_str(), counted(found.batches, {"batch", "batches"}).c_str(), human_bytes(found.bytes).c_str(),
+              counted(found.sessions, {"session", "sessions"}).c_str(), found.sessions == 1 ? "is" : "are");
+  if (found.torn_batches > 0) std::puts("the last batch was not written whole; nobody was told of it");
+  std::puts(found.is_whole() ? "every checksum agrees" : "damaged; a daemon that starts keeps what is intact");
+  return found.is_whole() ? 0 : exit_status::kDataError;
 }
 
-int serve(const Arguments& arguments, Config config) {
+int serve(const Arguments& arguments, const Config& config) {
   const std::unique_ptr<Log> log = make_log(to_severity(config.log.level));
-  Daemon daemon(config, *log);
+  Daemon daemon(config, *log,
+                {[&] { return load_config(arguments); }, [&](LogLevel level) { set_level(*log, to_severity(level)); }});
   Daemon::Outcome outcome = daemon.open();
-  if (outcome.status == 0) {
-    daemon.set_on_reload([&] { reload(arguments, config, *log); });
-    outcome = daemon.run();
-  }
-  if (outcome.status != 0) log->error(outcome.sentence);
+  if (outcome.status == 0) outcome = daemon.run();
+  if (outcome.status != 0) log->error(LogEvent::none, outcome.sentence);
   return outcome.status;
 }
 
@@ -93,5 +114,5 @@ int main(int argc, char** argv) {
   if (!loaded.errors.empty()) return exit_status::kConfig;
   if (arguments.print_config) std::fputs(print(loaded.config).c_str(), stdout);
   if (arguments.print_config || arguments.check_config) return 0;
-  return serve(arguments, loaded.config);
+  return arguments.verify ? verify(loaded.config) : serve(arguments, loaded.config);
 }

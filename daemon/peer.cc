@@ -1,10 +1,8 @@
 #include "daemon/peer.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
-#include "daemon/session_name.h"
 #include "proto/assert.h"
 
 namespace cproto {
@@ -18,19 +16,8 @@ struct Overloaded : Handlers... {
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
-constexpr std::size_t kFirstBytes = 16;
-
-std::string seconds(Duration duration) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f s", std::chrono::duration<double>(duration).count());
-  return text;
-}
-
-bool looks_like_http(std::string_view first) {
-  for (const char* method : {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PRI * HTTP"})
-    if (first.starts_with(std::string_view(method).substr(0, first.size())) && first.size() >= 4) return true;
-  return false;
-}
+// A client that was sent away by hand comes back after so long.
+constexpr Duration kKickedFor = 1s;
 
 }  // namespace
 
@@ -38,13 +25,15 @@ Peer::Peer(Instant now, Store& store, Wire& wire, Log& log, PeerCounters& counte
            std::string address, const ServerOptions& options, std::uint64_t window_bytes)
     : store_(store),
       wire_(wire),
-      log_(log),
+      log_(now, log, std::move(address)),
       counters_(counters),
       world_(world),
-      address_(std::move(address)),
       session_(now, options),
       window_bytes_(window_bytes),
-      since_(now) {}
+      last_input_(now),
+      rate_(now) {
+  ++counters_.connections;
+}
 
 Peer::~Peer() {
   if (entry_ != nullptr) store_.release(*entry_, *this);
@@ -52,15 +41,16 @@ Peer::~Peer() {
 
 void Peer::turn() {
   if (std::exchange(in_turn_, true)) return;  // settle() is under way and sees to it
-  settle(world_.now(), session_, *this);
+  const Instant now = world_.now();
+  if (is_opened_ && entry_ != nullptr) log_.on_turn(now, *entry_);
+  settle(now, session_, *this);
   in_turn_ = false;
 }
 
 void Peer::receive(ByteView input) {
-  if (first_bytes_.size() < kFirstBytes && !is_opened_)
-    first_bytes_ += as_text(input.first(std::min(input.size(), kFirstBytes - first_bytes_.size())));
-  has_received_ = true;
-  session_.receive(world_.now(), input);
+  if (!is_opened_) log_.on_input(input);
+  last_input_ = world_.now();
+  session_.receive(last_input_, input);
   turn();
   if (store_.room() == 0) on_full();
 }
@@ -77,7 +67,21 @@ void Peer::on_lost() {
   if (session_.wants_finish()) return;
   session_.receive_end(world_.now());
   while (auto event = session_.poll_event(world_.now())) on_event(*event);
-  if (entry_ != nullptr) store_.release(*std::exchange(entry_, nullptr), *this);
+  count();
+  let_go(ErrorCode::none);
+}
+
+void Peer::let_go(ErrorCode why) {
+  if (entry_ == nullptr) return;
+  SessionEntry& entry = *std::exchange(entry_, nullptr);
+  entry.left_at = world_.now();
+  if (why != ErrorCode::none) entry.last_error = why;
+  store_.release(entry, *this);
+}
+
+void Peer::count() {
+  counters_.duplicates += session_.duplicates() - std::exchange(duplicates_counted_, session_.duplicates());
+  counters_.damaged_frames += session_.damaged() - std::exchange(damaged_counted_, session_.damaged());
 }
 
 void Peer::on_room() {
@@ -113,12 +117,12 @@ void Peer::on_committed() {
   }
   session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes,
                   std::exchange(entry_->refusals_to_tell, {}));
+  ++counters_.acknowledgements;
   turn();
 }
 
 void Peer::on_superseded() {
-  log_.info(entry_->client_id + " (" + address_ + "): a newer connection took session " + short_name(entry_->id) +
-            " over");
+  log_.on_superseded(*entry_);
   entry_ = nullptr;  // before anything else of this connection can touch it
   session_.end(Error::of(ErrorCode::superseded));
   turn();
@@ -131,14 +135,14 @@ void Peer::on_trouble(const Error& trouble) {
     is_refused_ = true;
     ++counters_.handshake_failures;
   }
+  ++counters_.refused[trouble.code];
   session_.end(trouble);
   turn();
 }
 
 void Peer::finish() {
-  counters_.duplicates += session_.duplicates();
-  counters_.damaged_frames += session_.damaged();
-  if (entry_ != nullptr) store_.release(*std::exchange(entry_, nullptr), *this);
+  count();
+  let_go(ErrorCode::none);
   wire_.finish();
 }
 
@@ -148,29 +152,32 @@ void Peer::on_event(ServerEvent& event) {
                  [&](server_event::Opened&) {
                    is_opened_ = true;
                    ++counters_.sessions;
+                   if (entry_ != nullptr) log_.on_opened(*entry_);
                  },
                  [&](server_event::Received& run) {
                    if (entry_ == nullptr) return;  // fenced in this very turn
                    counters_.payload_bytes += run.payload_bytes;
-                   counters_.messages += run.after.messages - entry_->appended.messages;
+                   const std::uint64_t messages = run.after.messages - entry_->appended.messages;
+                   counters_.messages += messages;
+                   rate_.add(last_input_, messages);
                    store_.append(*entry_, run);
                  },
                  [&](server_event::Skipped& skipped) {
                    if (entry_ == nullptr) return;
                    if (skipped.refusal.code != ErrorCode::none) {
                      ++counters_.refusals;
-                     log_.warn(entry_->client_id + " (" + address_ + "): a message was refused (" +
-                               error_name(skipped.refusal.code) + ")");
+                     ++counters_.refused[skipped.refusal.code];
+                     entry_->last_error = skipped.refusal.code;
+                     log_.on_message_refused(*entry_, skipped.refusal.code);
                    }
                    store_.append(*entry_, skipped);
                  },
                  [&](server_event::Closing&) { session_.settle_close(world_.now()); },
                  [&](server_event::Confirmed& confirmed) {
                    if (entry_ == nullptr) return;
-                   const bool is_finished = confirmed.end == Disconnect::End::finish;
-                   log_session(is_finished ? "finished" : "paused");
-                   SessionEntry& entry = *std::exchange(entry_, nullptr);
-                   is_finished ? store_.forget(entry) : store_.release(entry, *this);
+                   log_.on_closed(world_.now(), *entry_, confirmed.end);
+                   if (confirmed.end != Disconnect::End::finish) return let_go(ErrorCode::none);
+                   store_.forget(*std::exchange(entry_, nullptr));
                  },
                  [&](server_event::Ended& ended) { on_ended(ended.error, ended.is_remote); },
              },
@@ -182,10 +189,10 @@ void Peer::on_hello(const Syn& syn) {
   if (const Error* error = std::get_if<Error>(&admitted)) return refuse(syn, *error);
   Admission& admission = std::get<Admission>(admitted);
   entry_ = admission.entry;
-  begin_ = entry_->appended;
-  if (admission.was_restarted)
-    log_.warn(entry_->client_id + " (" + address_ + "): its session is not known here; going on behind number " +
-              std::to_string(begin_.through.value) + ". What was acknowledged before may be missing, or there twice");
+  counters_.last_refused.clear(entry_->client_id);
+  mode_ = admission.terms.mode;
+  log_.on_admitted(*entry_, admission.terms);
+  if (admission.was_restarted) log_.on_restarted(*entry_);
   if (is_settled()) return accept(admission.terms);
   // PROTOCOL §3.6. The SYN-ACK speaks of all that was received; until that is durable it has to wait.
   if (const Error* trouble = store_.trouble()) return refuse(syn, *trouble);
@@ -193,9 +200,10 @@ void Peer::on_hello(const Syn& syn) {
 }
 
 void Peer::refuse(const Syn& syn, const Error& error) {
-  log_.warn((syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ +
-            ") is refused: " + error_name(error.code));
+  log_.on_refused(syn, error);
+  if (!syn.client_id.empty()) counters_.last_refused.note(world_.now(), syn.client_id, error.code, log_.address());
   ++counters_.handshake_failures;
+  ++counters_.refused[error.code];
   is_refused_ = true;
   session_.refuse(error);
 }
@@ -206,34 +214,33 @@ void Peer::accept(const SynAck& terms) {
 
 void Peer::on_ended(const Error& error, bool is_remote) {
   if (is_refused_) return;
-  if (waiting_ && error.code == ErrorCode::handshake_timeout)
-    return log_.warn(entry_->client_id + " (" + address_ +
-                     ") comes back, but what it sent before is not on disk yet; closed, it will try again");
-  if (!is_opened_) return log_stranger(error);
+  if (waiting_ && error.code == ErrorCode::handshake_timeout) return log_.on_waiting_too_long(*entry_);
+  if (!is_opened_) return on_stranger(error);
   if (entry_ == nullptr) return;
-  const std::string who = is_remote ? "the client: " : "";
-  log_session(error.code == ErrorCode::none ? "connection lost" : who + error_name(error.code) + ", " + error.sentence);
+  if (!is_remote && error.code != ErrorCode::none) ++counters_.refused[error.code];
+  log_.on_lost(world_.now(), *entry_, error, is_remote);
+  let_go(error.code);
 }
 
-// USER.md, "Messages": one line at most for whoever never became a client.
-void Peer::log_stranger(const Error& error) {
-  if (!has_received_) {
+void Peer::on_stranger(const Error& error) {
+  if (!log_.has_said_something()) {
     ++counters_.silent_probes;
-    if (error.code == ErrorCode::none) return log_.debug(address_ + " connected and closed without a word");
-    return log_.info(address_ + " connected and said nothing; closed");
+  } else {
+    ++counters_.handshake_failures;
+    if (error.code != ErrorCode::none) ++counters_.refused[error.code];
   }
-  ++counters_.handshake_failures;
-  if (looks_like_http(first_bytes_)) return log_.info(address_ + " speaks HTTP, not cproto; closed");
-  if (first_bytes_[0] == 0x16) return log_.info(address_ + " speaks TLS, which is not configured here; closed");
-  if (error.code == ErrorCode::none) return log_.info(address_ + " went away in the handshake");
-  log_.info(address_ + " is no client: " + error_name(error.code) + ", " + error.sentence + "; closed");
+  log_.on_stranger(error);
 }
 
-void Peer::log_session(const std::string& how) {
-  const Duration lasted = world_.now() - since_;
-  log_.info(entry_->client_id + " (" + address_ + ") session " + short_name(entry_->id) + ": " +
-            std::to_string(entry_->appended.messages - begin_.messages) + " messages, " +
-            std::to_string(entry_->appended.bytes - begin_.bytes) + " bytes in " + seconds(lasted) + "; " + how);
+ConnectionView Peer::view() {
+  const Instant now = world_.now();
+  return {log_.address(), log_.since(), last_input_, mode_, rate_.per_second(now), is_reading_};
+}
+
+void Peer::on_kicked() {
+  if (session_.wants_finish()) return;
+  session_.end(Error::retry_after(ErrorCode::kicked, kKickedFor));
+  turn();
 }
 
 }  // namespace cproto

@@ -9,7 +9,10 @@
 #include <optional>
 #include <string>
 
+#include "daemon/counters.h"
 #include "daemon/log.h"
+#include "daemon/peer_log.h"
+#include "daemon/rate.h"
 #include "daemon/session_registry.h"
 #include "daemon/store.h"
 #include "proto/server_session.h"
@@ -29,18 +32,6 @@ class Wire {
   // The peer must not be used again once this returns; it may be gone.
   virtual void finish() = 0;
   virtual void set_reading(bool is_reading) = 0;
-};
-
-// Counted since the start.
-struct PeerCounters {
-  std::uint64_t sessions = 0;
-  std::uint64_t messages = 0;
-  std::uint64_t payload_bytes = 0;
-  std::uint64_t duplicates = 0;
-  std::uint64_t damaged_frames = 0;
-  std::uint64_t refusals = 0;
-  std::uint64_t handshake_failures = 0;
-  std::uint64_t silent_probes = 0;  // connections that closed before their first byte
 };
 
 class Peer final : private SessionHolder {
@@ -64,7 +55,6 @@ class Peer final : private SessionHolder {
   void on_room();
   void pause(Duration retry_after);
 
-  const std::string& address() const { return address_; }
   bool is_waiting_for_room() const { return !is_reading_; }
 
   // --- Host, for settle() ---
@@ -83,32 +73,36 @@ class Peer final : private SessionHolder {
   // Nothing of the session is on its way to the disk.
   bool is_settled() const { return entry_->appended.through == entry_->durable.through; }
   void on_ended(const Error& error, bool is_remote);
-  void log_stranger(const Error& error);
-  void log_session(const std::string& how);
+  void on_stranger(const Error& error);
   void turn();
+  void count();
+  // The session is not this connection's any more.
+  void let_go(ErrorCode why);
 
   void on_committed() override;
   void on_superseded() override;
   void on_trouble(const Error& trouble) override;
+  ConnectionView view() override;
+  void on_kicked() override;
 
   Store& store_;
   Wire& wire_;
-  Log& log_;
+  PeerLog log_;
   PeerCounters& counters_;
   const World& world_;
-  std::string address_;
   ServerSession session_;
   SessionEntry* entry_ = nullptr;
   std::uint64_t window_bytes_;
-  Instant since_;
-  Position begin_;              // where the session stood when this connection came
+  Instant last_input_;
+  Rate rate_;
+  OperationMode mode_ = OperationMode::burst;
+  std::uint64_t duplicates_counted_ = 0;
+  std::uint64_t damaged_counted_ = 0;
   std::optional<Syn> waiting_;  // a resume, until what was received before it is durable
   bool is_reading_ = true;
-  bool has_received_ = false;
   bool is_refused_ = false;
   bool is_opened_ = false;
   bool in_turn_ = false;
-  std::string first_bytes_;  // of a stranger
 };
 
 }  // namespace cproto

@@ -212,7 +212,8 @@ std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& optio
 
 bool is_segment_name(const std::string& name) { return name.size() > 4 && name.ends_with(".seg"); }
 
-std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options) {
+std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options,
+                                             const std::function<void(const std::string&)>& on_progress) {
   Chain chain;
   Candidates found;
   std::vector<std::string> names;
@@ -220,7 +221,10 @@ std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& o
   if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
   std::sort(names.begin(), names.end());
   Scanner scanner(disk, options, chain, found);
-  for (const std::string& name : names) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string& name = names[i];
+    if (on_progress)
+      on_progress("reading journal segment " + std::to_string(i + 1) + " of " + std::to_string(names.size()));
     auto opened = scanner.open(name);
     if (auto* trouble = std::get_if<StoreProblem>(&opened)) return std::move(*trouble);
   }

@@ -45,7 +45,9 @@ struct StoreProblem {
 bool is_segment_name(const std::string& name);
 
 // Finds the chain in `options.directory`. An empty or missing directory is an empty chain.
-std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options);
+// `on_progress` is told before each file is read.
+std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options,
+                                             const std::function<void(const std::string&)>& on_progress = {});
 
 // Reads one batch of the chain. False if it cannot be read.
 bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -20,10 +21,23 @@
 
 namespace cproto {
 
+// What an operator asks about a connection.
+struct ConnectionView {
+  std::string_view peer = {};  // "192.0.2.9:51234"
+  Instant since = {};
+  Instant last_input = {};
+  OperationMode mode = OperationMode::burst;
+  double messages_per_second = 0;
+  bool is_reading = true;  // false: held, as there is no room
+};
+
 // The connection a session has at the moment.
 class SessionHolder {
  public:
   virtual ~SessionHolder() = default;
+  virtual ConnectionView view() = 0;
+  // An operator ends the connection; the session stays, and the client comes back by itself.
+  virtual void on_kicked() = 0;
   // More of the session is durable than before.
   virtual void on_committed() = 0;
   // A newer connection has taken the session over; it is no longer this holder's.
@@ -50,9 +64,11 @@ struct SessionEntry {
   std::vector<Refusal> refusals_to_tell;   // durable, and still to be told on this connection
   std::uint64_t record_batch = 0;          // the batch of its last session record; 0: exists in memory only
   SessionHolder* holder = nullptr;
-  bool is_touched = false;    // something of it is gathered for the next batch
-  bool is_flying = false;     // something of it is in the batch on its way
-  bool is_forgotten = false;  // finished; goes once delivery has passed it
+  Instant left_at = kNever;                // its last connection ended then; kNever: none has since the start
+  ErrorCode last_error = ErrorCode::none;  // that its last connection ended with
+  bool is_touched = false;                 // something of it is gathered for the next batch
+  bool is_flying = false;                  // something of it is in the batch on its way
+  bool is_forgotten = false;               // finished; goes once delivery has passed it
 };
 
 struct RegistryOptions {
@@ -77,6 +93,13 @@ class SessionRegistry {
   // `draw_id` gives 128 random bits.
   SessionRegistry(const RegistryOptions& options, std::function<Id128()> draw_id)
       : options_(options), draw_id_(std::move(draw_id)) {}
+
+  // The store's id stays what it is.
+  void set_options(const RegistryOptions& options) {
+    const StoreId store = options_.store;
+    options_ = options;
+    options_.store = store;
+  }
 
   // Decides on a SYN. On success the session is `holder`'s, and whoever had it has heard on_superseded().
   std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);

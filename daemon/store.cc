@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/session_name.h"
 #include "daemon/store_format.h"
 #include "proto/assert.h"
 #include "proto/frame.h"
@@ -33,6 +34,7 @@ Store::Store(Disk& disk, const StoreOptions& options, const World& world, Log& l
     : disk_(disk), options_(options), world_(world), log_(log) {}
 
 Store::~Store() {
+  *alive_ = false;
   delivery_.reset();
   journal_.reset();
 }
@@ -89,7 +91,7 @@ std::optional<StoreProblem> Store::open_identity() {
   result = disk_.run(write);
   if (!result.ok()) return StoreProblem{result.error, false, options_.directory + ": " + std::strerror(result.error)};
   sync_parent();
-  log_.warn("created a new store in " + options_.directory + ", id " + to_hex(id_));
+  log_.warn(LogEvent::store_created, "created a new store in " + options_.directory + ", id " + to_hex(id_));
   return std::nullopt;
 }
 
@@ -107,11 +109,12 @@ std::optional<StoreProblem> Store::recover() {
   registry_ = std::make_unique<SessionRegistry>(registry, world_.draw_id);
   delivery_ = make_delivery();
   const JournalOptions journal{path("journal"), id_, secret_, options_.segment_size};
-  auto found = find_chain(disk_, journal);
+  auto found = find_chain(disk_, journal, options_.on_progress);
   if (auto* problem = std::get_if<StoreProblem>(&found)) return std::move(*problem);
   Chain& chain = std::get<Chain>(found);
-  for (const std::string& line : chain.damage) log_.error("journal: " + line);
-  if (chain.torn_batches > 0) log_.info("journal: the last batch was not written whole; nobody was told of it");
+  for (const std::string& line : chain.damage) log_.error(LogEvent::journal_damaged, "journal: " + line);
+  if (chain.torn_batches > 0)
+    log_.info(LogEvent::recovered, "journal: the last batch was not written whole; nobody was told of it");
   first_pass(chain);
   second_pass(chain);
   if (std::string trouble = delivery_->open_again(); !trouble.empty()) return StoreProblem{EACCES, false, trouble};
@@ -126,8 +129,8 @@ std::optional<StoreProblem> Store::recover() {
   last_batch_ = world_.now();
   delivery_->start(world_.now(), *journal_);
   if (batches > 0)
-    log_.info("recovered " + std::to_string(registry_->size()) + " sessions from " + std::to_string(batches) +
-              " batches");
+    log_.info(LogEvent::recovered, "recovered " + std::to_string(registry_->size()) + " sessions from " +
+                                       std::to_string(batches) + " batches");
   return std::nullopt;
 }
 
@@ -143,10 +146,17 @@ std::unique_ptr<Delivery> Store::make_delivery() {
   return std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
 }
 
+void Store::say_progress(const char* doing, const ChainBatch& batch, const Chain& chain) const {
+  if (!options_.on_progress) return;
+  options_.on_progress(std::string(doing) + " batch " + std::to_string(&batch - chain.batches.data() + 1) + " of " +
+                       std::to_string(chain.batches.size()));
+}
+
 void Store::first_pass(Chain& chain) {
   DeliveryRecords delivery;
   Bytes bytes;
   for (const ChainBatch& batch : chain.batches) {
+    say_progress("looking at", batch, chain);
     if (!read_batch(disk_, chain, batch, bytes)) continue;
     const auto each = [&](const Record& record) {
       delivery.note(record, batch.header.number);
@@ -164,8 +174,9 @@ void Store::second_pass(Chain& chain) {
   Bytes bytes;
   for (const ChainBatch& batch : chain.batches) {
     const std::uint64_t number = batch.header.number;
+    say_progress("applying", batch, chain);
     if (!read_batch(disk_, chain, batch, bytes)) {
-      log_.error("journal: batch " + std::to_string(number) + " cannot be read");
+      log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(number) + " cannot be read");
       continue;
     }
     std::size_t damaged = 0;
@@ -177,16 +188,18 @@ void Store::second_pass(Chain& chain) {
       ++damaged;
       SessionEntry* entry = record ? registry_->find(record->session) : nullptr;
       if (entry == nullptr || record->type != RecordType::frames) return;
-      log_.error("journal: damage in batch " + std::to_string(number) + " at client " + entry->client_id +
-                 ", numbers " + std::to_string(record->first.value) + " to " +
-                 std::to_string(record->first.value + record->count - 1) + "; what is intact is kept");
+      log_.error(LogEvent::journal_damaged, "journal: damage in batch " + std::to_string(number) + " at client " +
+                                                entry->client_id + ", numbers " + std::to_string(record->first.value) +
+                                                " to " + std::to_string(record->first.value + record->count - 1) +
+                                                "; what is intact is kept");
       salvage_frames(*record, [&](Seq seq, ByteView frame) { apply_frame(*entry, seq, frame); });
       // The mark passes what was hit: it was acknowledged, and nobody has it any more.
       entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
     };
     visit_records(batch.header, bytes, {each, salvage});
     if (damaged > 0)
-      log_.error("journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
+      log_.error(LogEvent::journal_damaged,
+                 "journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
   }
   for (const auto& [index, entry] : registry_->all()) entry->flying = entry->durable = entry->appended;
   has_position_.clear();
@@ -320,11 +333,13 @@ void Store::on_batch_started() {
   touched_.clear();
 }
 
-void Store::on_durable(const BatchPlace& batch) {
+void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
+  counters_.sync_seconds.observe(std::chrono::duration<double>(sync_time).count());
+  counters_.batch_bytes.observe(batch.size);
   const bool was_full = room() == 0;
   last_batch_ = world_.now();
   is_sealed_ = batch.used == 0;
-  if (trouble_) log_.warn("the disk works again; senders go on");
+  if (trouble_) log_.warn(LogEvent::disk_works, "the disk works again; senders go on");
   trouble_.reset();
   failures_ = 0;
   const std::vector<SessionEntry*> durable = std::exchange(flying_, {});
@@ -355,11 +370,14 @@ void Store::on_failed(int error, std::uint32_t segment) {
   const ErrorCode code = is_full ? ErrorCode::disk_full : ErrorCode::disk_failed;
   const Instant now = world_.now();
   ++failures_;
+  ++counters_.failures;
   if (!trouble_ || trouble_->code != code || now - trouble_said_at_ >= kSayAgain) {
-    log_.error(std::string(is_full ? "disk full" : "fdatasync failed") + " (" + std::strerror(error) + ") on segment " +
-               std::to_string(segment) + ": nothing in it beyond batch " + std::to_string(journal_->last_durable()) +
-               " was acknowledged; senders wait. " + (is_full ? "Look at df" : "Look at dmesg") +
-               (failures_ > 1 ? " (" + std::to_string(failures_) + " times so far)" : ""));
+    log_.error(is_full ? LogEvent::disk_full : LogEvent::disk_failed,
+               std::string(is_full ? "disk full" : "fdatasync failed") + " (" + std::strerror(error) + ") on segment " +
+                   std::to_string(segment) + ": nothing in it beyond batch " +
+                   std::to_string(journal_->last_durable()) + " was acknowledged; senders wait. " +
+                   (is_full ? "Look at df" : "Look at dmesg") +
+                   (failures_ > 1 ? " (" + std::to_string(failures_) + " times so far)" : ""));
     trouble_said_at_ = now;
   }
   trouble_ = Error::retry_after(code, kRetryAfter);
@@ -396,7 +414,7 @@ void Store::restart_delivery() {
     if (batch.number <= next->delivered())
       read_again(batch, [&](const Record& record) { next->replay(record, batch.number); });
   const std::string trouble = next->open_again();
-  if (!trouble.empty()) log_.error(trouble);
+  if (!trouble.empty()) log_.error(LogEvent::inbox_blocked, trouble);
   delivery_ = std::move(next);
   trouble.empty() ? delivery_->start(world_.now(), *journal_) : delivery_->restart_later(world_.now());
 }
@@ -404,11 +422,70 @@ void Store::restart_delivery() {
 void Store::read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each) {
   Bytes bytes(batch.size);
   Job job{file_op::read(journal_->file_of(batch), batch.offset, bytes)};
-  if (!disk_.run(job).ok()) return log_.error("journal: batch " + std::to_string(batch.number) + " cannot be read");
+  if (!disk_.run(job).ok())
+    return log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(batch.number) + " cannot be read");
   BatchHeader header;
   header.number = batch.number;
   header.used = batch.used;
   visit_records(header, bytes, {each, [](const std::optional<Record>&) {}});
+}
+
+// --- what an operator asks for ---
+
+void Store::visit_sessions(const std::string& client_or_session, const std::function<void(SessionEntry&)>& each) {
+  std::vector<std::uint64_t> indices;
+  for (const auto& [index, entry] : registry_->all())
+    if (!entry->is_forgotten && (entry->client_id == client_or_session || short_name(entry->id) == client_or_session))
+      indices.push_back(index);
+  // Each is looked up again: what is done to one may be the end of another.
+  for (const std::uint64_t index : indices)
+    if (SessionEntry* entry = registry_->find(index)) each(*entry);
+}
+
+struct Store::Verification {
+  std::uint64_t next = 0;  // batch
+  std::uint64_t last = 0;  // what comes behind it was written meanwhile
+  std::uint64_t read = 0;
+  Bytes bytes;
+  Damage damage;
+  std::function<void(std::uint64_t)> done;
+};
+
+void Store::verify(Damage damage, std::function<void(std::uint64_t)> done) {
+  const auto verification = std::make_shared<Verification>();
+  verification->last = journal_->last_durable();
+  verification->damage = std::move(damage);
+  verification->done = std::move(done);
+  verify_next(verification);
+}
+
+// One batch at a time, beside the work: one that goes back meanwhile is passed over.
+void Store::verify_next(const std::shared_ptr<Verification>& verification) {
+  const auto& batches = journal_->batches();
+  const auto find = [&batches, verification] {
+    return std::find_if(batches.begin(), batches.end(),
+                        [&](const BatchPlace& batch) { return batch.number >= verification->next; });
+  };
+  const auto it = find();
+  if (it == batches.end() || it->number > verification->last) return verification->done(verification->read);
+  const std::uint64_t number = it->number;
+  verification->next = number;
+  verification->bytes.resize(it->size);
+  Job job{file_op::read(journal_->file_of(*it), it->offset, verification->bytes)};
+  disk_.submit(std::move(job), [this, alive = alive_, verification, find, number](JobResult result) {
+    if (!*alive) return;
+    const auto now = find();
+    const bool is_there = now != journal_->batches().end() && now->number == number;
+    const auto header = decode_batch_header(verification->bytes.data());
+    if (is_there) ++verification->read;
+    if (is_there && !result.ok())
+      verification->damage("batch " + std::to_string(number) + " cannot be read: " + std::strerror(result.error));
+    else if (is_there && (!header || header->number != number || !batch_checks(*header, verification->bytes)))
+      verification->damage("batch " + std::to_string(number) + " in segment " + std::to_string(now->segment) +
+                           " does not check");
+    verification->next = number + 1;
+    verify_next(verification);
+  });
 }
 
 // --- time ---

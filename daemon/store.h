@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/counters.h"
 #include "daemon/delivery.h"
 #include "daemon/disk.h"
 #include "daemon/journal.h"
@@ -25,6 +26,8 @@ struct StoreOptions {
   std::string inbox;  // empty: "inbox" in the directory
   std::uint64_t segment_size = 64u << 20;
   RegistryOptions registry;  // its store id is filled in
+  // Now and then while the store is opened: what of it is done, for people.
+  std::function<void(const std::string&)> on_progress;
 };
 
 // What the store needs of the world besides a disk.
@@ -45,6 +48,16 @@ class Store final : public Journal::Owner {
   void release(SessionEntry& entry, const SessionHolder& holder) { registry_->release(entry, holder); }
   // The session is finished and its client knows.
   void forget(SessionEntry& entry);
+
+  // Calls `each` with every session of the client, or the one with this short name; then it may be changed.
+  void visit_sessions(const std::string& client_or_session, const std::function<void(SessionEntry&)>& each);
+
+  // Reads every batch of the journal again, and says of each that is damaged; `done` comes with how many were read.
+  using Damage = std::function<void(const std::string& sentence)>;
+  void verify(Damage damage, std::function<void(std::uint64_t batches)> done);
+
+  // For sessions that begin, or come back, from now on. The store's id stays.
+  void set_limits(const RegistryOptions& options) { registry_->set_options(options); }
 
   // --- data: durable when the holder hears on_committed() ---
   void append(SessionEntry& entry, const server_event::Received& run);
@@ -70,10 +83,14 @@ class Store final : public Journal::Owner {
   const Journal& journal() const { return *journal_; }
   const Delivery& delivery() const { return *delivery_; }
   const SessionRegistry& registry() const { return *registry_; }
+  const StoreCounters& counters() const { return counters_; }
+  // Grows with each batch that became durable, or failed to.
+  std::uint64_t moves() const { return counters_.batch_bytes.count() + counters_.failures; }
 
  private:
   Store(Disk& disk, const StoreOptions& options, const World& world, Log& log);
 
+  struct Verification;
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
   void sync_parent();
@@ -83,18 +100,20 @@ class Store final : public Journal::Owner {
   std::unique_ptr<Delivery> make_delivery();
   void restart_delivery();
   void read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each);
+  void say_progress(const char* doing, const ChainBatch& batch, const Chain& chain) const;
   void first_pass(Chain& chain);
   void second_pass(Chain& chain);
   void apply(const Record& record, std::uint64_t batch);
   void apply_frames(SessionEntry& entry, const Record& record);
   void apply_frame(SessionEntry& entry, Seq number, ByteView frame);
 
+  void verify_next(const std::shared_ptr<Verification>& verification);
   void record_session(SessionEntry& entry);
   void record_end(const SessionEntry& entry);
   void touch(SessionEntry& entry);
 
   void on_batch_started() override;
-  void on_durable(const BatchPlace& batch) override;
+  void on_durable(const BatchPlace& batch, Duration sync_time) override;
   void on_failed(int error, std::uint32_t segment) override;
   bool carry_forward(std::uint64_t before_batch) override;
 
@@ -113,11 +132,13 @@ class Store final : public Journal::Owner {
   std::function<void()> on_room_;
   std::optional<Error> trouble_;
   std::uint64_t failures_ = 0;  // since it worked
+  StoreCounters counters_;
   Instant trouble_said_at_{};
   Instant last_batch_{};
   Instant retry_at_ = kNever;
   bool is_settling_ = false;
   bool is_sealed_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace cproto

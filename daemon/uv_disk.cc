@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -62,7 +63,7 @@ int path_status(const std::string& path, FileStatus& out) {
 
 int open_file(FileOp& op, int flags) {
   // Nothing that was planted in the inbox is followed or waited for.
-  const int fd = ::open(op.path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, op.mode);
+  const int fd = ::open(op.path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, op.mode);
   if (fd < 0) return errno;
   struct stat status {};
   if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
@@ -127,9 +128,10 @@ int run_operation(FileOp& op) {
   using Kind = FileOp::Kind;
   const int fd = op.file != nullptr ? op.file->handle : -1;
   switch (op.kind) {
-    case Kind::open: return open_file(op, 0);
-    case Kind::create: return open_file(op, O_CREAT | O_EXCL);
-    case Kind::open_or_create: return open_file(op, O_CREAT);
+    case Kind::open: return open_file(op, O_RDWR);
+    case Kind::open_to_read: return open_file(op, O_RDONLY);
+    case Kind::create: return open_file(op, O_RDWR | O_CREAT | O_EXCL);
+    case Kind::open_or_create: return open_file(op, O_RDWR | O_CREAT);
     case Kind::close: {
       op.file->handle = -1;
       return negative_to_errno(::close(fd));
@@ -171,9 +173,15 @@ int run_operation(FileOp& op) {
 }  // namespace
 
 JobResult run_file_operations(Job& job) {
-  for (std::size_t i = 0; i < job.size(); ++i)
-    if (const int error = run_operation(job[i])) return {error, i};
-  return {};
+  JobResult result;
+  for (; result.operation < job.size(); ++result.operation) {
+    FileOp& op = job[result.operation];
+    const auto began = std::chrono::steady_clock::now();
+    result.error = run_operation(op);
+    if (op.kind == FileOp::Kind::sync_data) result.sync_time += std::chrono::steady_clock::now() - began;
+    if (result.error != 0) return result;
+  }
+  return result;
 }
 
 JobResult UvDisk::run(Job& job) { return run_file_operations(job); }

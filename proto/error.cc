@@ -22,7 +22,7 @@ std::string_view cut_text(std::string_view text, std::size_t size) {
 
 }  // namespace
 
-const std::array<ErrorEntry, 30> kErrors{{
+const std::array<ErrorEntry, 31> kErrors{{
     {C::bad_checksum, K::retry_now, "bad_checksum", "a frame arrived damaged; send again from this number"},
     {C::framing_lost, K::retry_now, "framing_lost", "too many damaged frames; connect again and resume"},
     {C::frame_too_large, K::go_away, "frame_too_large", "the frame is larger than was agreed"},
@@ -57,6 +57,7 @@ const std::array<ErrorEntry, 30> kErrors{{
     {C::frame_lost, K::retry_now, "frame_lost", "a frame did not arrive on a transport that loses none"},
     {C::too_many_clients, K::retry_after, "too_many_clients", "the server knows as many clients as it may"},
     {C::too_many_channels, K::retry_after, "too_many_channels", "the client has as many channels as it may"},
+    {C::kicked, K::retry_after, "kicked", "an operator of the server ended the connection"},
 }};
 
 const ErrorEntry* find_error(ErrorCode code) {

@@ -46,6 +46,7 @@ enum class ErrorCode : std::uint16_t {
   frame_lost = 28,
   too_many_clients = 29,
   too_many_channels = 30,
+  kicked = 31,
 };
 
 // What the one who hears an error does about it.
@@ -65,7 +66,7 @@ struct ErrorEntry {
 };
 
 // All codes but `none`, in the order of their numbers.
-extern const std::array<ErrorEntry, 30> kErrors;
+extern const std::array<ErrorEntry, 31> kErrors;
 
 // The registry's entry, or nullptr for a code of a later version.
 const ErrorEntry* find_error(ErrorCode code);

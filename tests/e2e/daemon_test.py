@@ -214,7 +214,7 @@ class Run(TestCase):
         self.send(daemon, "-m", "a", "-m", "bcd")
         lines = wait_for(lambda: daemon.log_lines("client (127.0.0.1:"), "a line about the session")
         self.assertEqual(len(lines), 1)
-        self.assertRegex(lines[0], r"client \(127\.0\.0\.1:\d+\) session [0-9a-f]{8}: 2 messages, 4 bytes in .* s; finished$")
+        self.assertRegex(lines[0], r"client \(127\.0\.0\.1:\d+\) session [0-9a-f]{8} \(burst, window 32,767, packets to 64KiB\): 2 messages, 4 B in .* m?s; finished$")
 
     def test_as_many_connections_as_allowed_are_taken_and_the_next_is_told_to_wait(self):
         for limit in ("connections", "connections_per_address"):

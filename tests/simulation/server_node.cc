@@ -17,7 +17,7 @@ constexpr std::size_t kOpenFilesMax = 200;
 
 class NoLog final : public Log {
  public:
-  void write(Severity, std::string_view) override {}
+  void write(Severity, LogEvent, std::string_view, const LogFields&) override {}
   bool is_on(Severity) const override { return false; }
 };
 
@@ -160,7 +160,7 @@ int ServerNode::draw_fault(const FileOp& op, const std::string& path) {
   return random_.chance(plan.write_failure) ? EIO : 0;
 }
 
-void ServerNode::write(Severity severity, std::string_view line) {
+void ServerNode::write(Severity severity, LogEvent, std::string_view line, const LogFields&) {
   if (severity != Severity::debug) world_.trace("log: " + std::string(line));
 }
 
@@ -267,7 +267,7 @@ std::string ServerNode::describe() const {
   if (!store_) return "the server is down";
   return "the server has room for " + std::to_string(store_->room()) + " bytes, " +
          std::to_string(store_->journal().segments_in_use()) + " segments in use, " +
-         std::to_string(store_->delivery().backlog_batches()) + " batches to deliver, " +
+         std::to_string(store_->delivery().backlog(world_.scheduler.now()).batches) + " batches to deliver, " +
          std::to_string(disk.jobs_under_way()) + " jobs under way" + (store_->trouble() != nullptr ? ", trouble" : "");
 }
 

@@ -93,7 +93,7 @@ class ServerNode final : public Log {
   Duration draw_latency();
   void bury();
 
-  void write(Severity severity, std::string_view line) override;
+  void write(Severity severity, LogEvent event, std::string_view line, const LogFields& fields) override;
   bool is_on(Severity) const override { return true; }
 
   World& world_;

@@ -231,7 +231,8 @@ int MemoryDisk::run_operation(FileOp& op) {
     return file ? FileStatus{kDevice, file->number, file->cache.size(), true, count_links(*root_, file)} : FileStatus{};
   };
   switch (op.kind) {
-    case Kind::open: return open(op, false, false);
+    case Kind::open:
+    case Kind::open_to_read: return open(op, false, false);
     case Kind::create: return open(op, true, true);
     case Kind::open_or_create: return open(op, true, false);
     case Kind::sync_directory: {
@@ -298,6 +299,7 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::sync_data: sync(*inode); return 0;
     case Kind::status: *op.status = status_of(inode); return 0;
     case Kind::open:
+    case Kind::open_to_read:
     case Kind::create:
     case Kind::open_or_create:
     case Kind::sync_directory:
@@ -316,7 +318,7 @@ int MemoryDisk::run_operation(FileOp& op) {
 
 JobResult MemoryDisk::run(Job& job) {
   for (std::size_t i = 0; i < job.size(); ++i)
-    if (const int error = try_operation(job[i])) return {error, i};
+    if (const int error = try_operation(job[i])) return {.error = error, .operation = i};
   return {};
 }
 

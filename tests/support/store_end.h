@@ -17,7 +17,7 @@ namespace cproto::test {
 // The daemon's lines, for tests to look at.
 class LinesLog final : public Log {
  public:
-  void write(Severity severity, std::string_view line) override {
+  void write(Severity severity, LogEvent, std::string_view line, const LogFields&) override {
     lines.emplace_back(line);
     severities.push_back(severity);
   }
@@ -90,6 +90,8 @@ class SessionEnd final : public SessionHolder {
   void on_committed() override;
   void on_superseded() override { entry = nullptr; }
   void on_trouble(const Error& trouble) override { troubles.push_back(trouble.code); }
+  void on_kicked() override { was_kicked = true; }
+  ConnectionView view() override { return {.peer = "192.0.2.9:51234"}; }
 
   StoreEnd& host;
   Syn syn;
@@ -97,6 +99,7 @@ class SessionEnd final : public SessionHolder {
   SessionEntry* entry = nullptr;
   Seq acknowledged;  // as the client was told
   std::vector<Refusal> refused;
+  bool was_kicked = false;
   std::vector<ErrorCode> troubles;
   std::uint64_t message_size_max = 0;
 

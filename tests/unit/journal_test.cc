@@ -82,7 +82,7 @@ struct JournalEnd : Journal::Owner {
   }
 
   void on_batch_started() override { said += "started "; }
-  void on_durable(const BatchPlace& batch) override {
+  void on_durable(const BatchPlace& batch, Duration) override {
     said += "durable-" + std::to_string(batch.number) + " ";
     last = batch;
     if (when_durable) when_durable();

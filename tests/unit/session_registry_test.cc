@@ -15,6 +15,8 @@ struct Holder final : SessionHolder {
   void on_committed() override {}
   void on_superseded() override { ++superseded; }
   void on_trouble(const Error&) override {}
+  void on_kicked() override {}
+  ConnectionView view() override { return {}; }
   int superseded = 0;
 };
 

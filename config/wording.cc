@@ -1,0 +1,95 @@
+#include "config/wording.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+namespace cproto {
+
+namespace {
+
+std::string number(double value, int digits, std::string_view unit) {
+  std::array<char, 64> text;
+  const int size = std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return std::string(text.data(), static_cast<std::size_t>(size)).append(" ").append(unit);
+}
+
+// With one digit behind the point where that says something.
+std::string number(double value, std::string_view unit) {
+  const double tenths = std::round(value * 10);
+  return number(value, value < 100 && std::fmod(tenths, 10) != 0 ? 1 : 0, unit);
+}
+
+double in_seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+
+}  // namespace
+
+std::string grouped(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, 1, ',');
+  return digits;
+}
+
+std::string counted(std::uint64_t number, const Noun& noun) {
+  return grouped(number).append(" ").append(number == 1 ? noun.one : noun.many);
+}
+
+std::string counted_are(std::uint64_t number, const Noun& noun) {
+  return counted(number, noun).append(number == 1 ? " is" : " are");
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  if (bytes < 1024) return grouped(bytes) + " B";
+  constexpr std::array units = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1024;
+  return number(value, units[unit]);
+}
+
+std::string human_time(Duration time) {
+  if (time < 100ms) return number(std::max(in_seconds(time) * 1000, 1.0), 0, "ms");
+  if (time < 120s) return time < 9950ms ? number(in_seconds(time), "s") : number(in_seconds(time), 0, "s");
+  if (time < 2h) return number(in_seconds(time) / 60, 0, "min");
+  if (time < 48h) return number(in_seconds(time) / 3600, 0, "h");
+  return number(in_seconds(time) / 86400, 0, "d");
+}
+
+std::string human_latency(Duration time) {
+  return time < 1s ? number(in_seconds(time) * 1000, time < 10ms ? 2 : 0, "ms") : human_time(time);
+}
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c >= 0x20 && c <= 0x7e) {
+      out += c;
+    } else {
+      std::array<char, 8> escaped{};
+      std::snprintf(escaped.data(), escaped.size(), "\\u00%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      out += escaped.data();
+    }
+  }
+  return out + '"';
+}
+
+std::string json_array(const std::vector<std::string>& members) {
+  std::string text = "[";
+  for (const std::string& member : members) text.append(text.size() > 1 ? "," : "").append(member);
+  return text + "]";
+}
+
+JsonObject& JsonObject::raw(std::string_view name, std::string_view value) {
+  text_.append(text_.size() > 1 ? "," : "").append(json_string(name)).append(":").append(value);
+  return *this;
+}
+
+JsonObject& JsonObject::seconds(std::string_view name, Duration value) {
+  std::array<char, 48> digits{};
+  std::snprintf(digits.data(), digits.size(), "%.6f", in_seconds(value));
+  return raw(name, digits.data());
+}
+
+}  // namespace cproto

@@ -1,0 +1,128 @@
+#include "daemon/control_socket.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <sstream>
+#include <utility>
+
+namespace cproto {
+
+namespace {
+
+constexpr std::size_t kRequestMax = 4096;
+constexpr std::size_t kCallersMax = 32;
+constexpr Duration kRequestTime = 5s;
+constexpr Duration kReadTime = 10s;
+constexpr std::uint32_t kMode = 0660;
+
+}  // namespace
+
+// One who asks. Gone once the answer is written, or its deadline has come.
+struct ControlSocket::Caller final : Timed {
+  explicit Caller(ControlSocket& socket) : owner(socket) {}
+
+  void on_read(ssize_t count);
+  void answer(const Reply& reply);
+  void close();
+  void on_deadline() override { close(); }
+
+  ControlSocket& owner;
+  uv_pipe_t pipe{};
+  uv_write_t write{};
+  char buffer[kRequestMax];
+  std::string request;
+  std::string reply;
+  bool was_asked = false;
+  bool is_closing = false;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+std::string ControlSocket::open(const std::string& path) {
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) return path + " is too long a name for a socket";
+  ::unlink(path.c_str());
+  pipe_ = new uv_pipe_t;
+  uv_pipe_init(reactor_.loop(), pipe_, 0);
+  pipe_->data = this;
+  int error = uv_pipe_bind(pipe_, path.c_str());
+  if (error == 0 && ::chmod(path.c_str(), kMode) != 0) error = UV_EACCES;
+  const auto connected = [](uv_stream_t* stream, int status) {
+    if (status == 0) static_cast<ControlSocket*>(stream->data)->on_connection(stream);
+  };
+  if (error == 0) error = uv_listen(reinterpret_cast<uv_stream_t*>(pipe_), static_cast<int>(kCallersMax), connected);
+  if (error == 0) return {};
+  close();
+  return path + ": " + uv_strerror(error);
+}
+
+void ControlSocket::close() {
+  if (pipe_ == nullptr) return;
+  // Removes the path, too.
+  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(pipe_, nullptr)),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_pipe_t*>(handle); });
+  for (Caller* caller : std::set(callers_)) caller->close();
+}
+
+void ControlSocket::on_connection(uv_stream_t* listener) {
+  auto* caller = new Caller(*this);
+  uv_pipe_init(reactor_.loop(), &caller->pipe, 0);
+  caller->pipe.data = caller;
+  callers_.insert(caller);
+  if (uv_accept(listener, reinterpret_cast<uv_stream_t*>(&caller->pipe)) != 0 || callers_.size() > kCallersMax)
+    return caller->close();
+  reactor_.deadlines().set(*caller, reactor_.now() + kRequestTime);
+  uv_read_start(
+      reinterpret_cast<uv_stream_t*>(&caller->pipe),
+      [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+        auto* self = static_cast<Caller*>(handle->data);
+        *buffer = uv_buf_init(self->buffer, sizeof self->buffer);
+      },
+      [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) { static_cast<Caller*>(stream->data)->on_read(count); });
+}
+
+void ControlSocket::Caller::on_read(ssize_t count) {
+  if (count < 0) return close();  // gone; whoever works on its answer finds that out
+  if (was_asked) return;
+  request.append(buffer, static_cast<std::size_t>(count));
+  const std::size_t end = request.find('\n');
+  if (end == std::string::npos) return request.size() > kRequestMax ? close() : void();
+  was_asked = true;
+  owner.reactor_.deadlines().remove(*this);  // now it is we who are waited for
+  Request asked;
+  std::istringstream words(request.substr(0, end));
+  for (std::string word; words >> word;) asked.words.push_back(word);
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<uv_handle_t*>(&pipe), &fd);
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) asked.user = peer.uid;
+  owner.handle_(asked, [this, weak = std::weak_ptr(alive)](const Reply& given) {
+    if (!weak.expired() && !is_closing) answer(given);
+  });
+}
+
+void ControlSocket::Caller::answer(const Reply& given) {
+  reply = std::to_string(given.status) + "\n" + given.text;
+  owner.reactor_.deadlines().set(*this, owner.reactor_.now() + kReadTime);
+  uv_buf_t rest = uv_buf_init(reply.data(), static_cast<unsigned>(reply.size()));
+  // At once, as far as it fits: the daemon may be about to end.
+  const int written = uv_try_write(reinterpret_cast<uv_stream_t*>(&pipe), &rest, 1);
+  if (written >= 0 && static_cast<std::size_t>(written) == reply.size()) return close();
+  if (written > 0)
+    rest = uv_buf_init(rest.base + written, static_cast<unsigned>(reply.size()) - static_cast<unsigned>(written));
+  write.data = this;
+  uv_write(&write, reinterpret_cast<uv_stream_t*>(&pipe), &rest, 1,
+           [](uv_write_t* done, int) { static_cast<Caller*>(done->data)->close(); });
+}
+
+void ControlSocket::Caller::close() {
+  if (std::exchange(is_closing, true)) return;
+  owner.reactor_.deadlines().remove(*this);
+  owner.callers_.erase(this);
+  uv_close(reinterpret_cast<uv_handle_t*>(&pipe),
+           [](uv_handle_t* handle) { delete static_cast<Caller*>(handle->data); });
+}
+
+}  // namespace cproto

@@ -1,0 +1,47 @@
+// The unix socket cprotoctl speaks to. A request is one line of words; the answer is a line with an exit status, then a
+// text, then the end. Knows libuv and bytes; what the words mean is the Operator's.
+//
+// Failure modes: more than a few at once, a request too long or not whole within its deadline: closed. A reader that
+// does not read its answer is closed upon, too.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/operator.h"
+#include "daemon/reactor.h"
+
+namespace cproto {
+
+class ControlSocket {
+ public:
+  // Requests go to `handle` with the number of the user who asks.
+  using Handle = std::function<void(const Request& request, Answer answer)>;
+  ControlSocket(Reactor& reactor, Handle handle) : reactor_(reactor), handle_(std::move(handle)) {}
+  ~ControlSocket() { close(); }
+  ControlSocket(const ControlSocket&) = delete;
+  ControlSocket& operator=(const ControlSocket&) = delete;
+
+  // Listens at `path`, which is replaced: the store's lock says that nobody else is there. For its user and group.
+  // Empty, or a sentence about what is in the way.
+  std::string open(const std::string& path);
+  // Ends it all; whoever still waits for an answer gets none. Removes the path.
+  void close();
+
+ private:
+  struct Caller;
+  void on_connection(uv_stream_t* listener);
+
+  Reactor& reactor_;
+  Handle handle_;
+  uv_pipe_t* pipe_ = nullptr;
+  std::set<Caller*> callers_;
+};
+
+}  // namespace cproto

@@ -1,0 +1,130 @@
+#include "daemon/peer_log.h"
+
+#include <algorithm>
+
+#include "config/units.h"
+#include "config/wording.h"
+#include "daemon/session_name.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::size_t kFirstBytes = 16;
+// A session that lasts longer is said when it began, too.
+constexpr Duration kLasting = 60s;
+
+bool looks_like_http(std::string_view first) {
+  for (const char* method : {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PRI * HTTP"})
+    if (first.starts_with(std::string_view(method).substr(0, first.size())) && first.size() >= 4) return true;
+  return false;
+}
+
+}  // namespace
+
+void PeerLog::write(Severity severity, LogEvent event, const std::string& line, const SessionEntry& entry,
+                    ErrorCode error) const {
+  const std::string session = short_name(entry.id);
+  const std::string error_text = error == ErrorCode::none ? "" : error_name(error);
+  log_.write(
+      severity, event, line,
+      {.client = entry.client_id, .session = session, .peer = address_, .channel = entry.channel, .error = error_text});
+}
+
+// --- strangers ---
+
+void PeerLog::on_input(ByteView input) {
+  has_said_something_ = true;
+  if (first_bytes_.size() < kFirstBytes)
+    first_bytes_ += as_text(input.first(std::min(input.size(), kFirstBytes - first_bytes_.size())));
+}
+
+void PeerLog::on_stranger(const Error& error) {
+  const bool is_known = error.code != ErrorCode::none;
+  const std::string code = is_known ? error_name(error.code) : "";
+  const LogFields fields{.peer = address_, .error = code};
+  const auto say = [&](const std::string& what) { log_.info(LogEvent::not_a_client, address_ + what, fields); };
+  if (!has_said_something_ && !is_known) return log_.debug(address_ + " connected and closed without a word", fields);
+  if (!has_said_something_) return say(" connected and said nothing; closed");
+  if (looks_like_http(first_bytes_)) return say(" speaks HTTP, not cproto; closed");
+  if (first_bytes_[0] == 0x16) return say(" speaks TLS, which is not configured here; closed");
+  if (!is_known) return say(" went away in the handshake");
+  say(" is no client: " + code + ", " + error.sentence + "; closed");
+}
+
+void PeerLog::on_refused(const Syn& syn, const Error& error) {
+  const std::string code = error_name(error.code);
+  log_.warn(LogEvent::client_refused,
+            (syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ + ") is refused: " + code + ", " +
+                error.sentence,
+            {.client = syn.client_id, .peer = address_, .channel = syn.channel, .error = code});
+}
+
+// --- clients ---
+
+void PeerLog::on_admitted(const SessionEntry& entry, const SynAck& terms) {
+  begin_ = entry.appended;
+  is_resumed_ = terms.outcome == SynAck::Outcome::resumed;
+  terms_ = std::string(terms.mode == OperationMode::burst ? "burst" : "step-by-step") + ", window " +
+           grouped(terms.window_size) + ", packets to " + format_size(terms.max_packet_size);
+}
+
+void PeerLog::on_restarted(const SessionEntry& entry) {
+  write(Severity::warn, LogEvent::session_restarted,
+        name(entry) + ": its session is not known here; going on behind number " + grouped(begin_.through.value) +
+            ". What was acknowledged before may be missing, or there twice",
+        entry);
+}
+
+void PeerLog::on_opened(const SessionEntry& entry) {
+  if (!is_resumed_) return;
+  write(Severity::info, LogEvent::connection_regained,
+        name(entry) + " session " + short_name(entry.id) + " goes on behind " +
+            counted(begin_.messages, {"message", "messages"}) + " (" + terms_ + ")",
+        entry);
+}
+
+void PeerLog::on_turn(Instant now, const SessionEntry& entry) {
+  if (has_lasted_ || is_resumed_ || now - since_ < kLasting) return;
+  has_lasted_ = true;
+  write(Severity::info, LogEvent::session_began,
+        name(entry) + " session " + short_name(entry.id) + " has lasted a minute (" + terms_ + ", channel " +
+            entry.channel + "): " + counted(entry.appended.messages, {"message", "messages"}) + " so far",
+        entry);
+}
+
+void PeerLog::on_message_refused(const SessionEntry& entry, ErrorCode code) {
+  write(Severity::warn, LogEvent::message_refused, name(entry) + ": a message was refused (" + error_name(code) + ")",
+        entry, code);
+}
+
+void PeerLog::on_superseded(const SessionEntry& entry) {
+  write(Severity::info, LogEvent::connection_taken_over,
+        name(entry) + ": a newer connection took session " + short_name(entry.id) + " over", entry);
+}
+
+void PeerLog::on_waiting_too_long(const SessionEntry& entry) {
+  write(Severity::warn, LogEvent::connection_lost,
+        name(entry) + " comes back, but what it sent before is not on disk yet; closed, it will try again", entry,
+        ErrorCode::handshake_timeout);
+}
+
+void PeerLog::on_closed(Instant now, const SessionEntry& entry, Disconnect::End end) {
+  write(Severity::info, LogEvent::session_ended,
+        account(now, entry) + (end == Disconnect::End::finish ? "finished" : "paused"), entry);
+}
+
+void PeerLog::on_lost(Instant now, const SessionEntry& entry, const Error& error, bool is_remote) {
+  const std::string how = error.code == ErrorCode::none ? "connection lost"
+                          : is_remote ? "the client: " + error_name(error.code) + ", " + error.sentence
+                                      : error_name(error.code) + ", " + error.sentence;
+  write(Severity::info, LogEvent::connection_lost, account(now, entry) + how, entry, error.code);
+}
+
+std::string PeerLog::account(Instant now, const SessionEntry& entry) const {
+  return name(entry) + " session " + short_name(entry.id) + " (" + terms_ +
+         "): " + counted(entry.appended.messages - begin_.messages, {"message", "messages"}) + ", " +
+         human_bytes(entry.appended.bytes - begin_.bytes) + " in " + human_time(now - since_) + "; ";
+}
+
+}  // namespace cproto

@@ -1,0 +1,64 @@
+// What is said of one connection: a line when a session ends, one more if it lasts, one for each connection lost and
+// regained, and at most one for whoever never became a client. `journalctl CPROTO_CLIENT=…` tells a client's story from
+// these.
+#pragma once
+
+#include <string>
+
+#include "daemon/log.h"
+#include "daemon/session_registry.h"
+#include "proto/bytes.h"
+#include "proto/error.h"
+#include "proto/handshake.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+class PeerLog {
+ public:
+  // `address` is the peer's, "192.0.2.9:51234".
+  PeerLog(Instant now, Log& log, std::string address) : log_(log), address_(std::move(address)), since_(now) {}
+
+  const std::string& address() const { return address_; }
+  Instant since() const { return since_; }
+
+  // --- strangers ---
+  // Its first bytes tell what it is, should it be no client.
+  void on_input(ByteView input);
+  bool has_said_something() const { return has_said_something_; }
+  void on_stranger(const Error& error);
+  void on_refused(const Syn& syn, const Error& error);
+
+  // --- clients ---
+  // The SYN was heard and the session is this connection's.
+  void on_admitted(const SessionEntry& entry, const SynAck& terms);
+  void on_restarted(const SessionEntry& entry);
+  void on_opened(const SessionEntry& entry);
+  // Call now and then.
+  void on_turn(Instant now, const SessionEntry& entry);
+  void on_message_refused(const SessionEntry& entry, ErrorCode code);
+  void on_superseded(const SessionEntry& entry);
+  void on_waiting_too_long(const SessionEntry& entry);
+  // The close of PROTOCOL §7.
+  void on_closed(Instant now, const SessionEntry& entry, Disconnect::End end);
+  // Anything else. `error` none: the connection broke.
+  void on_lost(Instant now, const SessionEntry& entry, const Error& error, bool is_remote);
+
+ private:
+  std::string name(const SessionEntry& entry) const { return entry.client_id + " (" + address_ + ")"; }
+  std::string account(Instant now, const SessionEntry& entry) const;
+  void write(Severity severity, LogEvent event, const std::string& line, const SessionEntry& entry,
+             ErrorCode error = ErrorCode::none) const;
+
+  Log& log_;
+  std::string address_;
+  Instant since_;
+  std::string first_bytes_;
+  std::string terms_;  // "burst, window 32,767, packets to 64KiB"
+  Position begin_;     // where the session stood when this connection came
+  bool has_said_something_ = false;
+  bool is_resumed_ = false;
+  bool has_lasted_ = false;
+};
+
+}  // namespace cproto

@@ -1,0 +1,28 @@
+// What the machine and its service manager allow, and how to say it when they do not.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cproto {
+
+// Raises the limit of descriptors to the hard one. Returns it.
+std::uint64_t raise_descriptor_limit();
+
+// "tmpfs", "overlayfs" if what is written to `directory` may not outlive the machine or its container; else empty.
+std::string volatile_file_system(const std::string& directory);
+
+// systemd has started this process.
+bool is_systemd_service();
+
+// As a service: the drop-in that lifts what its sandbox forbids, as a clause to go behind the sentence ("; …"). Empty
+// if `error` (errno) is nothing a sandbox does, or nobody set one up.
+std::string path_hint(int error, const std::string& path);
+std::string port_hint(int error, std::uint16_t port);
+
+// Gives the folder to `group`, with its set-group-id bit, so that all below it is readable for the same people. Empty,
+// or a sentence about what is in the way.
+std::string give_to_group(const std::string& folder, const std::string& group);
+bool group_exists(const std::string& group);
+
+}  // namespace cproto
