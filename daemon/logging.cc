@@ -2,13 +2,14 @@
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -52,11 +53,41 @@ bool stderr_is_journal() {
 #endif
 }
 
-using SingleThreadSink = spdlog::sinks::base_sink<spdlog::details::null_mutex>;
+// Runs on the queue's thread, which may wait for a reader as long as it likes. Counts what came through, so that the
+// end knows whether anything is still on its way.
+class CountedSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  std::size_t written() const { return written_.load(); }
 
-// Runs on the queue's thread, which may wait for journald as long as it likes.
-class JournalSink final : public SingleThreadSink {
+ protected:
+  virtual void deliver(const spdlog::details::log_msg& message) = 0;
+
+ private:
   void sink_it_(const spdlog::details::log_msg& message) override {
+    deliver(message);
+    ++written_;
+  }
+  void flush_() override {}
+
+  std::atomic<std::size_t> written_{0};
+};
+
+// Not by stdio: a thread stuck in a write would hold its lock, and the end of the program wants it.
+class StderrSink final : public CountedSink {
+  void deliver(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    for (std::size_t at = 0; at < line.size();) {
+      const ssize_t count = ::write(STDERR_FILENO, line.data() + at, line.size() - at);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return;  // nobody is there: nothing can be said about it
+      at += static_cast<std::size_t>(count);
+    }
+  }
+};
+
+class JournalSink final : public CountedSink {
+  void deliver(const spdlog::details::log_msg& message) override {
 #ifdef CPROTO_HAVE_LIBSYSTEMD
     fields_.clear();
     std::string_view rest(message.payload.data(), message.payload.size());
@@ -70,31 +101,8 @@ class JournalSink final : public SingleThreadSink {
     static_cast<void>(message);
 #endif
   }
-  void flush_() override {}
 
   std::vector<iovec> fields_;
-};
-
-// Counts what came through, so that the end knows whether anything is still on its way.
-class CountingSink final : public SingleThreadSink {
- public:
-  explicit CountingSink(spdlog::sink_ptr to) : to_(std::move(to)) {}
-  std::size_t written() const { return written_.load(); }
-
- private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    to_->log(message);
-    to_->flush();
-    ++written_;
-  }
-  void flush_() override {}
-  void set_pattern_(const std::string& pattern) override { to_->set_pattern(pattern); }
-  void set_formatter_(std::unique_ptr<spdlog::formatter> formatter) override {
-    to_->set_formatter(std::move(formatter));
-  }
-
-  spdlog::sink_ptr to_;
-  std::atomic<std::size_t> written_{0};
 };
 
 // Still referred to, so that a leak checker knows of it.
@@ -105,9 +113,11 @@ class SpdlogLog final : public Log {
  public:
   explicit SpdlogLog(Severity least) : least_(least), to_journal_(stderr_is_journal()) {
     pool_ = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
-    spdlog::sink_ptr to = std::make_shared<spdlog::sinks::stderr_sink_st>();
-    if (to_journal_) to = std::make_shared<JournalSink>();
-    sink_ = std::make_shared<CountingSink>(std::move(to));
+    if (to_journal_) {
+      sink_ = std::make_shared<JournalSink>();
+    } else {
+      sink_ = std::make_shared<StderrSink>();
+    }
     logger_ =
         std::make_shared<spdlog::async_logger>("cprotod", sink_, pool_, spdlog::async_overflow_policy::overrun_oldest);
     logger_->set_pattern("%Y-%m-%d %H:%M:%S.%e %l: %v");
@@ -153,7 +163,7 @@ class SpdlogLog final : public Log {
   std::size_t put_ = 0;
   std::size_t lost_said_ = 0;
   std::shared_ptr<spdlog::details::thread_pool> pool_;
-  std::shared_ptr<CountingSink> sink_;
+  std::shared_ptr<CountedSink> sink_;
   std::shared_ptr<spdlog::async_logger> logger_;
 };
 

@@ -53,8 +53,7 @@ std::string path_hint(int error, const std::string& path) {
 std::string port_hint(int error, std::uint16_t port) {
   const bool is_forbidden = error == EACCES || error == EPERM;
   if (!is_forbidden || port == 0 || port >= kFirstFreePort || !is_systemd_service()) return {};
-  return drop_in(
-      "AmbientCapabilities=CAP_NET_BIND_SERVICE  CapabilityBoundingSet=CAP_NET_BIND_SERVICE");
+  return drop_in("AmbientCapabilities=CAP_NET_BIND_SERVICE  CapabilityBoundingSet=CAP_NET_BIND_SERVICE");
 }
 
 bool group_exists(const std::string& group) { return ::getgrnam(group.c_str()) != nullptr; }

@@ -248,6 +248,12 @@ class TestCase(unittest.TestCase):
             lines = daemon.log_lines()
             print("\n".join(["-- the end of %s's log" % daemon.directory.name] + lines[-40:]), file=sys.stderr)
 
+    def skip_or_fail(self, reason):
+        """What this machine cannot do is skipped, but not where CPROTO_NO_SKIP=1 says that it must be done."""
+        if os.environ.get("CPROTO_NO_SKIP") == "1":
+            self.fail(reason)
+        self.skipTest(reason)
+
     def daemon(self, config="", name="daemon", arguments=(), start=True):
         daemon = Daemon(self.directory / name, config, arguments)
         self.daemons.append(daemon)

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/journal_entry.h"
 #include "daemon/log.h"
 #include "daemon/store.h"
 #include "proto/receiver.h"
@@ -17,9 +18,11 @@ namespace cproto::test {
 // The daemon's lines, for tests to look at.
 class LinesLog final : public Log {
  public:
-  void write(Severity severity, LogEvent, std::string_view line, const LogFields&) override {
+  void write(Severity severity, LogEvent event, std::string_view line, const LogFields& fields) override {
     lines.emplace_back(line);
     severities.push_back(severity);
+    events.push_back(event);
+    entries.push_back(journal_entry(severity, event, line, fields));
   }
   bool is_on(Severity) const override { return true; }
   bool contains(std::string_view part) const;
@@ -27,6 +30,8 @@ class LinesLog final : public Log {
 
   std::vector<std::string> lines;
   std::vector<Severity> severities;
+  std::vector<LogEvent> events;
+  std::vector<std::string> entries;  // with the fields
 };
 
 class StoreEnd {
