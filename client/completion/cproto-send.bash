@@ -1,0 +1,26 @@
+# bash completion for cproto-send(1).
+_cproto_send() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  case $previous in
+    --operation-mode)
+      mapfile -t COMPREPLY < <(compgen -W "burst step-by-step" -- "$current")
+      return
+      ;;
+    -s | --server-addr)
+      mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
+      return
+      ;;
+    -m | -p | --server-port | -i | --client-id | -c | --channel | --window-size | --max-packet-size | --timeout)
+      return
+      ;;
+  esac
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --check -s --server-addr -p --server-port -i --client-id -c
+      --channel --operation-mode --window-size --max-packet-size --timeout -q --quiet -v --verbose --json --trace --version
+      -h --help" -- "$current")
+  else
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+  fi
+}
+complete -F _cproto_send cproto-send

@@ -1,0 +1,145 @@
+"""The manual and the completions say what the programs take, and nothing else."""
+import re
+import shutil
+import subprocess
+
+from support import BIN, ROOT, TestCase, main
+
+PAGES = {"cproto-send": ROOT / "client" / "cproto-send.1.scd", "cprotod": ROOT / "daemon" / "cprotod.8.scd",
+         "cprotoctl": ROOT / "daemon" / "cprotoctl.1.scd", "cproto.toml": ROOT / "config" / "cproto.toml.5.scd"}
+COMPLETIONS = {"cproto-send": ROOT / "client" / "completion", "cprotod": ROOT / "daemon" / "completion",
+               "cprotoctl": ROOT / "daemon" / "completion"}
+COMMANDS = ["status", "sessions", "why", "kick", "forget", "drain", "reload", "verify", "metrics", "cat"]
+# USER.md's table, as far as the program can end so by now.
+STATUSES = {"cproto-send": {0, 64, 65, 66, 68, 69, 70, 71, 74, 75, 76, 77},
+            "cprotod": {0, 64, 65, 70, 71, 73, 74, 75, 77, 78}, "cprotoctl": {0, 64, 65, 66, 69, 73, 74, 77, 78}}
+
+
+def help_of(program, *command):
+    return subprocess.run([BIN / program, *command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def long_options(text):
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+
+
+def options_of(program):
+    found = long_options(help_of(program)) | {"--help"}
+    if program == "cprotoctl":
+        for command in COMMANDS:
+            found |= long_options(help_of(program, command))
+    return found
+
+
+def plain(page):
+    return PAGES[page].read_text().replace("\\_", "_").replace("\\*", "*")
+
+
+class Manual(TestCase):
+    def test_each_page_names_every_option_and_no_other(self):
+        for program in ("cproto-send", "cprotod", "cprotoctl"):
+            # One program's page may speak of another's.
+            others = set().union(*(options_of(p) for p in COMPLETIONS)) | {"--now", "--null"}
+            named = long_options(plain(program))
+            self.assertEqual(options_of(program) - named, set(), program)
+            self.assertEqual(named - others, set(), program)
+            headed = set(re.findall(r"(?m)^(?:\*-\w\*, )?\*(--[a-z-]+)\*", plain(program)))
+            self.assertEqual(headed - options_of(program), set(), program)
+
+    def test_each_command_of_cprotoctl_is_in_its_page(self):
+        commands = plain("cprotoctl").split("# COMMANDS")[1].split("# OPTIONS")[0]
+        self.assertEqual(re.findall(r"(?m)^\*([a-z]+)\*(?: |$)", commands), COMMANDS)
+        self.assertEqual([line.split()[0] for line in help_of("cprotoctl").split("Subcommands:\n")[1].splitlines() if line],
+                         COMMANDS)
+
+    def test_each_key_is_in_its_page_at_its_default_with_its_range(self):
+        printed = subprocess.run([BIN / "cprotod", "--config", "/dev/null", "--print-config"], capture_output=True, text=True,
+                                 check=True).stdout
+        expected, section = [], ""
+        for line in printed.splitlines():
+            if line.startswith("["):
+                section = line[1:-1]
+            elif line and line[0] != "#":
+                expected.append((section, *line.split(" = ", 1)))
+        named, section = [], ""
+        for line in plain("cproto.toml").splitlines():
+            if line.startswith("# ["):
+                section = line[3:-1]
+            elif found := re.match(r"\*(\w+)\* = (.*?)(?: \*\[R\]\*)?$", line):
+                named.append((section, found.group(1), found.group(2)))
+        self.assertEqual(named, expected)
+
+        wrong = self.directory / "wrong.toml"
+        for section, key, value in expected:
+            wrong.write_text("[%s]\n%s = \"1 wrong\"\n" % (section, key))
+            said = subprocess.run([BIN / "cprotod", "--config", wrong, "--check-config"], capture_output=True, text=True).stderr
+            if found := re.search(r"from (\S+ to \S+?)(?:,|$)", said):
+                text = plain("cproto.toml").split("*%s* = " % key)[1].split("\n\n")[0]
+                self.assertIn(found.group(1), text, key)
+
+    def test_restart_is_marked_as_in_the_shipped_file(self):
+        shipped = (ROOT / "config" / "cproto.toml").read_text()
+        marked, needs = set(re.findall(r"(?m)^\*(\w+)\* = .* \*\[R\]\*$", plain("cproto.toml"))), False
+        expected = set()
+        for line in shipped.split("\n\n", 1)[1].splitlines():
+            if line.startswith("# "):
+                needs = line.endswith("[R]")
+            elif found := re.match(r"#(\w+) = ", line):
+                expected |= {found.group(1)} if needs else set()
+            else:
+                needs = False
+        self.assertEqual(marked, expected)
+
+    def test_every_exit_status_is_explained(self):
+        for program, statuses in STATUSES.items():
+            text = plain(program).split("# EXIT STATUS")[1].split("\n# ")[0]
+            self.assertEqual({int(s) for line in re.findall(r"(?m)^(\*\d+\*.*)$", text)
+                              for s in re.findall(r"\*(\d+)\*", line)}, statuses, program)
+
+    def test_the_pages_are_pages(self):
+        if not shutil.which("scdoc") or not shutil.which("man"):
+            self.skip_or_fail("no scdoc, or no man")
+        for page, path in PAGES.items():
+            roff = self.directory / page
+            roff.write_bytes(subprocess.run(["scdoc"], stdin=open(path), capture_output=True, check=True).stdout)
+            shown = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", roff], capture_output=True, text=True,
+                                   env={"PATH": "/usr/bin:/bin", "MANWIDTH": "100", "MANROFFSEQ": "", "LC_ALL": "C.UTF-8"})
+            self.assertEqual((shown.returncode, shown.stderr), (0, ""), page)
+            self.assertIn("SEE ALSO", shown.stdout)
+
+
+class Completion(TestCase):
+    def complete(self, program, *words):
+        """What bash would offer behind these words."""
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _%s; printf "%%s\\n" "${COMPREPLY[@]}"'
+                  % program.replace("-", "_"))
+        done = subprocess.run(["bash", "--norc", "-c", script, "bash", COMPLETIONS[program] / (program + ".bash"), program,
+                               *words], capture_output=True, text=True, cwd=self.directory,
+                              env={"PATH": "%s:/usr/bin:/bin" % BIN})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split()
+
+    def test_bash_offers_every_option(self):
+        for program in ("cproto-send", "cprotod"):
+            self.assertEqual(set(o for o in self.complete(program, "--") if o.startswith("--")), options_of(program))
+        self.assertEqual([w for w in self.complete("cprotoctl", "") if w[0] != "-"], COMMANDS)
+        self.assertEqual(set(self.complete("cprotoctl", "cat", "--")), {"--null", "--raw"})
+        self.assertEqual(self.complete("cprotoctl", "--json", "metrics", "--o"), ["--output"])
+
+    def test_bash_offers_values(self):
+        self.assertEqual(self.complete("cproto-send", "--operation-mode", "s"), ["step-by-step"])
+        for name in ("app.log", "a.bin"):
+            (self.directory / name).touch()
+        self.assertEqual(self.complete("cproto-send", "--lines", "a"), ["a.bin", "app.log"])
+        self.assertEqual(self.complete("cprotoctl", "cat", "a"), ["a.bin"])
+        self.assertEqual(self.complete("cproto-send", "-m", "a"), [])
+
+    def test_zsh_knows_every_option(self):
+        for program, folder in COMPLETIONS.items():
+            text = (folder / ("_" + program)).read_text()
+            self.assertTrue(text.startswith("#compdef %s\n" % program))
+            self.assertEqual(long_options(text.replace("=[", " [").replace("}", " ")), options_of(program), program)
+
+
+if __name__ == "__main__":
+    main()
