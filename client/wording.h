@@ -1,5 +1,4 @@
-// How a stranger's bytes and ids are written for people, and sentences put together. Numbers and times:
-// config/wording.h.
+// How ids are written for people, and sentences put together. Numbers, times, a stranger's text: config/wording.h.
 #pragma once
 
 #include <string>
@@ -9,10 +8,6 @@
 #include "proto/bytes.h"
 
 namespace cproto::client {
-
-// Bytes of a stranger on a terminal: what is not printable ASCII becomes \xNN. At most `bytes_max` of them.
-std::string printable(ByteView bytes, std::size_t bytes_max);
-std::string printable(std::string_view text, std::size_t bytes_max = 1024);
 
 // The first 8 digits of an id that is no secret.
 std::string short_id(const Id128& id);

@@ -21,6 +21,14 @@ std::string number(double value, std::string_view unit) {
   return number(value, value < 100 && std::fmod(tenths, 10) != 0 ? 1 : 0, unit);
 }
 
+bool is_printable(char c) { return c >= 0x20 && c <= 0x7e; }
+
+std::string escaped(const char* prefix, char c) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  return std::string(prefix) + digits[byte >> 4] + digits[byte & 15];
+}
+
 double in_seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
@@ -60,17 +68,17 @@ std::string human_latency(Duration time) {
   return time < 1s ? number(in_seconds(time) * 1000, time < 10ms ? 2 : 0, "ms") : human_time(time);
 }
 
+std::string printable(std::string_view text, std::size_t bytes_max) {
+  std::string out;
+  for (const char c : text.substr(0, bytes_max)) is_printable(c) ? out += c : out += escaped("\\x", c);
+  return out;
+}
+
 std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c >= 0x20 && c <= 0x7e) {
-      out += c;
-    } else {
-      std::array<char, 8> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\u00%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-      out += escaped.data();
-    }
+    is_printable(c) ? out += c : out += escaped("\\u00", c);
   }
   return out + '"';
 }

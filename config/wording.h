@@ -29,6 +29,9 @@ std::string human_time(Duration time);
 // "0.31 ms": for round trips.
 std::string human_latency(Duration time);
 
+// A stranger's text in a line or on a terminal: what is not printable ASCII becomes \xNN. At most `bytes_max` of it.
+std::string printable(std::string_view text, std::size_t bytes_max = 1024);
+
 // A JSON string with its quotes. Bytes that are not ASCII are written as if each were a character of Latin-1.
 std::string json_string(std::string_view text);
 // A JSON array of members that are JSON already.

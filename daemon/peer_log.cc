@@ -49,7 +49,7 @@ void PeerLog::on_stranger(const Error& error) {
   if (looks_like_http(first_bytes_)) return say(" speaks HTTP, not cproto; closed");
   if (first_bytes_[0] == 0x16) return say(" speaks TLS, which is not configured here; closed");
   if (!is_known) return say(" went away in the handshake");
-  say(" is no client: " + code + ", " + error.sentence + "; closed");
+  say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
 }
 
 void PeerLog::on_refused(const Syn& syn, const Error& error) {
@@ -115,9 +115,11 @@ void PeerLog::on_closed(Instant now, const SessionEntry& entry, Disconnect::End 
 }
 
 void PeerLog::on_lost(Instant now, const SessionEntry& entry, const Error& error, bool is_remote) {
+  // What the other side says may be anything.
+  const std::string known = error_name(error.code) + ", " + printable(error.sentence);
   const std::string how = error.code == ErrorCode::none ? "connection lost"
-                          : is_remote ? "the client: " + error_name(error.code) + ", " + error.sentence
-                                      : error_name(error.code) + ", " + error.sentence;
+                          : is_remote                   ? "the client: " + known
+                                                        : known;
   write(Severity::info, LogEvent::connection_lost, account(now, entry) + how, entry, error.code);
 }
 

@@ -259,6 +259,68 @@ class Ends(Operator):
         self.assertLess(time.monotonic() - began, 10)
 
 
+class ServiceManager(Operator):
+    def setUp(self):
+        super().setUp()
+        self.heard = []
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(self.directory / "notify"))
+        self.manager.settimeout(0)
+        self.addCleanup(self.manager.close)
+
+    def managed(self, config="", **variables):
+        """A daemon that has a service manager: this test."""
+        daemon = self.daemon(config, start=False)
+        os.environ["NOTIFY_SOCKET"] = str(self.directory / "notify")
+        self.addCleanup(os.environ.pop, "NOTIFY_SOCKET", None)
+        for name, value in variables.items():
+            os.environ[name] = value
+            self.addCleanup(os.environ.pop, name, None)
+        return daemon.start()
+
+    def hears(self, part):
+        """Whether it was told that by now."""
+        try:
+            while True:
+                self.heard.append(self.manager.recv(65536).decode())
+        except BlockingIOError:
+            return [said for said in self.heard if part in said]
+
+    def test_it_is_ready_when_it_listens_and_says_so_again_behind_a_reload(self):
+        daemon = self.managed()
+        ready = wait_for(lambda: self.hears("READY=1"), "READY=1")
+        self.assertIn("STATUS=listening on 127.0.0.1:%d" % daemon.port, ready[0])
+        self.heard.clear()
+        os.kill(daemon.pid, signal.SIGHUP)
+        wait_for(lambda: self.hears("READY=1"), "READY=1 behind the reload")
+        self.assertRegex(self.hears("RELOADING=1")[0], r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        self.heard.clear()
+        daemon.config.write_text("[log]\nlevl = 1\n")
+        os.kill(daemon.pid, signal.SIGHUP)
+        wait_for(lambda: self.hears("READY=1"), "READY=1 behind a reload that was refused")
+
+    def test_recovery_and_draining_ask_for_time_and_say_how_far_they_are(self):
+        daemon = self.managed()
+        self.send_bytes(daemon, numbered_lines(50_000))
+        daemon.kill()
+        self.heard.clear()
+        self.hears("")
+        self.heard.clear()
+        daemon.start()
+        recovering = wait_for(lambda: self.hears("STATUS=recovering: "), "how far recovery is")[0]
+        self.assertRegex(recovering, r"EXTEND_TIMEOUT_USEC=\d{8,}")
+        self.assertLess(self.heard.index(recovering), self.heard.index(self.hears("READY=1")[0]))
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertTrue(self.hears("STOPPING=1"))
+        self.assertRegex(self.hears("STATUS=draining: ")[0], r"EXTEND_TIMEOUT_USEC=\d{8,}")
+
+    def test_the_watchdog_is_fed(self):
+        self.managed(WATCHDOG_USEC="600000")
+        began = time.monotonic()
+        wait_for(lambda: len(self.hears("WATCHDOG=1")) >= 4, "four times fed")
+        self.assertLess(time.monotonic() - began, 10)
+
+
 class Surroundings(Operator):
     def with_sockets(self, daemon, addresses):
         """Starts it as a service manager would that listens for it."""

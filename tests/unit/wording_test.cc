@@ -37,6 +37,12 @@ TEST_CASE("wording: times are as coarse as they are long") {
   CHECK(human_time(72h) == "3 d");
 }
 
+TEST_CASE("wording: foreign bytes cannot steer a terminal") {
+  CHECK(printable("SSH-2.0-OpenSSH_9.2") == "SSH-2.0-OpenSSH_9.2");
+  CHECK(printable(std::string_view("\x1b[31m\0\xff", 7)) == "\\x1b[31m\\x00\\xff");
+  CHECK(printable("abcdef", 3) == "abc");
+}
+
 TEST_CASE("wording: a JSON string can hold any byte") {
   CHECK(json_string("a \"b\" \\ c") == R"("a \"b\" \\ c")");
   CHECK(json_string(std::string_view("\n\0\xe9", 3)) == R"("\u000a\u0000\u00e9")");
