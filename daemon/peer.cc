@@ -43,6 +43,7 @@ void Peer::turn() {
   if (std::exchange(in_turn_, true)) return;  // settle() is under way and sees to it
   const Instant now = world_.now();
   if (is_opened_ && entry_ != nullptr) log_.on_turn(now, *entry_);
+  count();
   settle(now, session_, *this);
   in_turn_ = false;
 }
@@ -134,8 +135,8 @@ void Peer::on_trouble(const Error& trouble) {
   if (!is_opened_) {
     is_refused_ = true;
     ++counters_.handshake_failures;
+    ++counters_.refused[trouble.code];
   }
-  ++counters_.refused[trouble.code];
   session_.end(trouble);
   turn();
 }

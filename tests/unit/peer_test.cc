@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "daemon/session_name.h"
 #include "tests/support/frames.h"
 #include "tests/support/store_end.h"
 
@@ -43,6 +44,13 @@ class PeerEnd final : private Wire {
     peer_.handle_timeout();
     return said();
   }
+  // An operator ends what has the session.
+  std::string is_kicked(StoreEnd& host) {
+    written_.clear();
+    host.store->visit_sessions("host-1", [](SessionEntry& entry) { entry.holder->on_kicked(); });
+    return said();
+  }
+  void loses_connection() { peer_.on_lost(); }
   std::string said() const { return names_in(written_); }
   SynAck terms() const { return std::get<SynAck>(decode_syn_ack(frames_in(written_).at(0).payload)); }
   Error error() const { return *decode_error(frames_in(written_).at(0).payload); }
@@ -178,12 +186,14 @@ TEST_CASE("peer: while the disk is full whoever waits for it is told to come bac
   CHECK(waiting.error().code == ErrorCode::disk_full);
   CHECK(waiting.error().retry_after_ms > 0);
   CHECK(waiting.is_finished());
+  CHECK(waiting.counters.refused[ErrorCode::disk_full] == 1);
   CHECK_FALSE(idle.is_finished());
   PeerEnd newcomer(host);
   for (PeerEnd* peer : {&idle, &newcomer}) {
     CHECK(peer->finds_no_room() == "ERROR");
     CHECK(peer->error().code == ErrorCode::disk_full);
     CHECK(peer->is_finished());
+    CHECK(peer->counters.refused[ErrorCode::disk_full] == 1);
   }
   CHECK_FALSE(host.log.contains("is no client"));
 }
@@ -209,4 +219,100 @@ TEST_CASE("peer: a store that lost what it acknowledged says how far it is, and 
   CHECK(peer.hears(syn(resuming(terms, 2, 7))) == "ERROR");
   CHECK(peer.error().code == code);
   CHECK(peer.error().number == number);
+}
+
+TEST_CASE("peer: a session's one line says who, from where, what was agreed, what came and how it ended") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  const SynAck terms = peer.terms();
+  peer.hears(join({confirmation(terms.session), data(1, "a"), data(2, "bc")}));
+  peer.waits_for_disk();
+  const std::size_t before = host.log.lines.size();
+  peer.hears(join({disconnect(Disconnect::End::finish, 2)}));
+  peer.hears(confirmation(terms.session));
+  REQUIRE(host.log.lines.size() == before + 1);
+  const std::string session = short_name(terms.session);
+  CHECK(host.log.lines.back().starts_with("host-1 (192.0.2.9:51234) session " + session + " (burst, window "));
+  CHECK(host.log.lines.back().find("): 2 messages, 3 B in ") != std::string::npos);
+  CHECK(host.log.lines.back().ends_with("; finished"));
+  CHECK(host.log.events.back() == LogEvent::session_ended);
+  CHECK(host.log.entries.back().find("\nCPROTO_CLIENT=host-1\nCPROTO_SESSION=" + session +
+                                     "\nCPROTO_PEER=192.0.2.9:51234\nCPROTO_CHANNEL=messages\n") != std::string::npos);
+}
+
+TEST_CASE("peer: a connection lost and regained are a line each, and a session that lasts is one more") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  SynAck terms;
+  {
+    PeerEnd peer(host);
+    peer.hears(syn(a_syn()));
+    terms = peer.terms();
+    peer.hears(join({confirmation(terms.session), data(1, "a")}));
+    peer.waits_for_disk();
+    for (int i = 0; i < 7; ++i) {
+      host.run(10s);
+      peer.hears(join({keep_alive({})}));
+    }
+    CHECK(host.log.count("has lasted a minute (burst") == 1);
+    peer.loses_connection();
+  }
+  CHECK(host.log.lines.back().ends_with("; connection lost"));
+  CHECK(host.log.events.back() == LogEvent::connection_lost);
+  PeerEnd peer(host);
+  peer.hears(syn(resuming(terms, 2, 1)));
+  peer.hears(confirmation(terms.session));
+  CHECK(host.log.lines.back().find(" goes on behind 1 message (burst") != std::string::npos);
+  CHECK(host.log.events.back() == LogEvent::connection_regained);
+}
+
+TEST_CASE("peer: what a client says when it ends the connection cannot pass for a line of ours") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  peer.hears(confirmation(peer.terms().session));
+  Error error = Error::of(ErrorCode::malformed_frame);
+  error.sentence = "x\nlistening on everything\x1b[2J";
+  Bytes payload;
+  encode_error(error, payload);
+  peer.hears(frame_of(FrameType::error, payload));
+  CHECK(host.log.lines.back().ends_with("; the client: malformed_frame, x\\x0alistening on everything\\x1b[2J"));
+}
+
+TEST_CASE("peer: one that is sent away by hand is told when to come back, and its session stays") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  const SynAck terms = peer.terms();
+  peer.hears(join({confirmation(terms.session), data(1, "a")}));
+  peer.waits_for_disk();
+  CHECK(peer.is_kicked(host) == "ERROR");
+  CHECK(peer.error().code == ErrorCode::kicked);
+  CHECK(peer.error().retry_after_ms == 1000);
+  CHECK(peer.is_finished());
+  PeerEnd again(host);
+  CHECK(again.hears(syn(resuming(terms, 2, 1))) == "SYN-ACK");
+}
+
+TEST_CASE("peer: duplicates and refusals are counted while the connection lasts") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  peer.hears(join({confirmation(peer.terms().session), data(1, "a")}));
+  peer.hears(data(1, "a"));
+  peer.waits_for_disk();
+  CHECK(peer.counters.duplicates == 1);
+  CHECK(peer.counters.messages == 1);
+  CHECK(peer.counters.acknowledgements == 1);
+  PeerEnd stranger(host);
+  Syn unknown = resuming(SynAck{}, 2, 1);
+  stranger.hears(syn(unknown));
+  CHECK(stranger.counters.refused[ErrorCode::other_store] == 1);
+  REQUIRE(stranger.counters.last_refused.find("host-1") != nullptr);
+  CHECK(stranger.counters.last_refused.find("host-1")->peer == "192.0.2.9:51234");
 }
