@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <string>
@@ -134,6 +135,10 @@ int cat(const Arguments& arguments) {
   int status = 0;
   for (const std::string& file : arguments.files) {
     std::ifstream in(file, std::ios::binary);
+    if (in && std::filesystem::is_directory(file)) {
+      status = fail(exit_status::kNoInput, file + ": is a directory");
+      continue;
+    }
     if (!in) {
       status = fail(exit_status::kNoInput, file + ": " + std::strerror(errno));
       continue;

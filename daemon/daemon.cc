@@ -104,8 +104,9 @@ void check_file_system(const std::string& directory, Log& log) {
            directory + " is on " + type + ": what is acknowledged is " + fate + "; mount a disk or a volume there");
 }
 
-// As process 1 of a container nothing ends us but what we handle, and recovery may take a while.
-void die_of_signal(int signal) { ::_exit(128 + signal); }
+// While the store is being opened nobody is served, so there is nothing to stop in order. (As process 1 of a container
+// nothing ends us but what we handle.)
+void end_at_once(int) { ::_exit(0); }
 
 }  // namespace
 
@@ -135,8 +136,9 @@ Daemon::~Daemon() {
 
 Daemon::Outcome Daemon::open() {
   ::signal(SIGPIPE, SIG_IGN);  // a closed socket or log is an error of the write, not the end of the program
-  ::signal(SIGTERM, die_of_signal);
-  ::signal(SIGINT, die_of_signal);
+  ::signal(SIGTERM, end_at_once);
+  ::signal(SIGINT, end_at_once);
+  ::signal(SIGHUP, SIG_IGN);  // the configuration has just been read
   check_descriptors(config_.limits.connections, log_);
   ::umask(027);
   if (Outcome outcome = open_store(); outcome.status != 0) return outcome;

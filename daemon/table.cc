@@ -51,9 +51,6 @@ Cell rate_cell(double per_second) {
                                 : grouped(static_cast<std::uint64_t>(std::llround(per_second)));
   return {shown + "/s", fixed(per_second, 3), true};
 }
-Cell flag_cell(bool flag, std::string_view yes, std::string_view no) {
-  return {std::string(flag ? yes : no), flag ? "true" : "false"};
-}
 Cell other_cell(std::string_view shown, std::string_view text) { return {std::string(shown), json_string(text)}; }
 Cell figure_cell(std::string_view shown, std::uint64_t number) { return {std::string(shown), std::to_string(number)}; }
 

@@ -17,14 +17,13 @@ struct Cell {
   bool is_number = false;  // shown to the right
 };
 
-Cell text_cell(std::string_view text);                                 // empty is shown as "-"
-Cell number_cell(std::uint64_t number);                                // "81,004"
-Cell bytes_cell(std::uint64_t bytes);                                  // "8.1 MiB"; JSON: bytes
-Cell duration_cell(Duration duration);                                 // "12 s"; JSON: seconds
-Cell rate_cell(double per_second);                                     // "1,234/s"
-Cell flag_cell(bool flag, std::string_view yes, std::string_view no);  // JSON: true or false
-Cell other_cell(std::string_view shown, std::string_view text);        // for people another text than for programs
-Cell figure_cell(std::string_view shown, std::uint64_t number);        // the same of a number
+Cell text_cell(std::string_view text);                           // empty is shown as "-"
+Cell number_cell(std::uint64_t number);                          // "81,004"
+Cell bytes_cell(std::uint64_t bytes);                            // "8.1 MiB"; JSON: bytes
+Cell duration_cell(Duration duration);                           // "12 s"; JSON: seconds
+Cell rate_cell(double per_second);                               // "1,234/s"
+Cell other_cell(std::string_view shown, std::string_view text);  // for people another text than for programs
+Cell figure_cell(std::string_view shown, std::uint64_t number);  // the same of a number
 
 // Rows below each other, under headings.
 class Table {

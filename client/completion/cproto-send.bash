@@ -1,6 +1,12 @@
 # bash completion for cproto-send(1).
 _cproto_send() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  # "--option=value" comes as three words.
+  if [[ $current == "=" ]]; then
+    current=
+  elif [[ $previous == "=" ]]; then
+    previous=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
   case $previous in
     --operation-mode)
       mapfile -t COMPREPLY < <(compgen -W "burst step-by-step" -- "$current")
@@ -10,7 +16,7 @@ _cproto_send() {
       mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
       return
       ;;
-    -m | -p | --server-port | -i | --client-id | -c | --channel | --window-size | --max-packet-size | --timeout)
+    : | -m | -p | --server-port | -i | --client-id | -c | --channel | --window-size | --max-packet-size | --timeout)
       return
       ;;
   esac

@@ -3,16 +3,19 @@ import re
 import shutil
 import subprocess
 
-from support import BIN, ROOT, TestCase, main
+from support import BIN, ROOT, TestCase, main, wait_for
 
 PAGES = {"cproto-send": ROOT / "client" / "cproto-send.1.scd", "cprotod": ROOT / "daemon" / "cprotod.8.scd",
          "cprotoctl": ROOT / "daemon" / "cprotoctl.1.scd", "cproto.toml": ROOT / "config" / "cproto.toml.5.scd"}
 COMPLETIONS = {"cproto-send": ROOT / "client" / "completion", "cprotod": ROOT / "daemon" / "completion",
                "cprotoctl": ROOT / "daemon" / "completion"}
 COMMANDS = ["status", "sessions", "why", "kick", "forget", "drain", "reload", "verify", "metrics", "cat"]
-# USER.md's table, as far as the program can end so by now.
+# What each can end with by now.
 STATUSES = {"cproto-send": {0, 64, 65, 66, 68, 69, 70, 71, 74, 75, 76, 77},
             "cprotod": {0, 64, 65, 70, 71, 73, 74, 75, 77, 78}, "cprotoctl": {0, 64, 65, 66, 69, 73, 74, 77, 78}}
+SECTIONS = {"cproto-send": ["OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "EXIT STATUS", "THE BORDERS OF THE PROMISE", "EXAMPLES"],
+            "cprotod": ["OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "THE LOG", "EXIT STATUS", "EXAMPLES"],
+            "cprotoctl": ["COMMANDS", "OPTIONS", "FILES", "EXIT STATUS", "EXAMPLES"], "cproto.toml": ["FILES", "EXAMPLES"]}
 
 
 def help_of(program, *command):
@@ -21,6 +24,10 @@ def help_of(program, *command):
 
 def long_options(text):
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+
+
+def short_options(text):
+    return set(re.findall(r"(?<![\w-])-[a-z](?![\w-])", text))
 
 
 def options_of(program):
@@ -45,6 +52,19 @@ class Manual(TestCase):
             self.assertEqual(named - others, set(), program)
             headed = set(re.findall(r"(?m)^(?:\*-\w\*, )?\*(--[a-z-]+)\*", plain(program)))
             self.assertEqual(headed - options_of(program), set(), program)
+            headed = set(re.findall(r"(?m)^\*(-\w)\*", plain(program)))
+            self.assertEqual(headed, short_options(help_of(program)) | {"-h"}, program)
+
+    def test_each_page_has_its_sections(self):
+        for page, sections in SECTIONS.items():
+            headed = re.findall(r"(?m)^# (.*)$", plain(page))
+            self.assertEqual(set(["NAME", "DESCRIPTION", *sections, "SEE ALSO"]) - set(headed), set(), page)
+            self.assertEqual((headed[0], headed[-1]), ("NAME", "SEE ALSO"), page)
+
+    def test_variables_and_fields_are_those_of_the_code(self):
+        for page, source in (("cproto-send", "client/cli.cc"), ("cprotod", "daemon/journal_entry.cc")):
+            known = set(re.findall(r'"(CPROTO_[A-Z_]+)"', (ROOT / source).read_text()))
+            self.assertEqual(set(re.findall(r"\*(CPROTO_[A-Z_]+)\*", plain(page))), known, page)
 
     def test_each_command_of_cprotoctl_is_in_its_page(self):
         commands = plain("cprotoctl").split("# COMMANDS")[1].split("# OPTIONS")[0]
@@ -91,6 +111,10 @@ class Manual(TestCase):
         self.assertEqual(marked, expected)
 
     def test_every_exit_status_is_explained(self):
+        client = set(map(int, re.findall(r"= (\d+),", (ROOT / "client" / "status.h").read_text())))
+        daemon = set(map(int, re.findall(r"= (\d+);", (ROOT / "daemon" / "exit_status.h").read_text())))
+        self.assertEqual(STATUSES["cproto-send"], client)
+        self.assertEqual(STATUSES["cprotod"] | STATUSES["cprotoctl"], daemon | {0})
         for program, statuses in STATUSES.items():
             text = plain(program).split("# EXIT STATUS")[1].split("\n# ")[0]
             self.assertEqual({int(s) for line in re.findall(r"(?m)^(\*\d+\*.*)$", text)
@@ -119,9 +143,17 @@ class Completion(TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout.split()
 
+    def test_the_shells_can_read_them(self):
+        for shell, name in (("bash", "%s.bash"), ("zsh", "_%s")):
+            if shutil.which(shell):
+                for program, folder in COMPLETIONS.items():
+                    said = subprocess.run([shell, "-n", folder / (name % program)], capture_output=True, text=True)
+                    self.assertEqual((said.returncode, said.stderr), (0, ""), program)
+
     def test_bash_offers_every_option(self):
         for program in ("cproto-send", "cprotod"):
             self.assertEqual(set(o for o in self.complete(program, "--") if o.startswith("--")), options_of(program))
+            self.assertEqual(short_options(" ".join(self.complete(program, "-"))), short_options(help_of(program)) | {"-h"})
         self.assertEqual([w for w in self.complete("cprotoctl", "") if w[0] != "-"], COMMANDS)
         self.assertEqual(set(self.complete("cprotoctl", "cat", "--")), {"--null", "--raw"})
         self.assertEqual(self.complete("cprotoctl", "--json", "metrics", "--o"), ["--output"])
@@ -133,6 +165,29 @@ class Completion(TestCase):
         self.assertEqual(self.complete("cproto-send", "--lines", "a"), ["a.bin", "app.log"])
         self.assertEqual(self.complete("cprotoctl", "cat", "a"), ["a.bin"])
         self.assertEqual(self.complete("cproto-send", "-m", "a"), [])
+
+    def test_bash_offers_values_behind_an_equals_sign(self):
+        (self.directory / "a.toml").touch()
+        self.assertEqual(self.complete("cproto-send", "--operation-mode", "="), ["burst", "step-by-step"])
+        self.assertEqual(self.complete("cproto-send", "--operation-mode", "=", "b"), ["burst"])
+        self.assertEqual(self.complete("cprotod", "--config", "=", "a"), ["a.toml"])
+        self.assertEqual(self.complete("cprotoctl", "metrics", "--output", "=", "a"), ["a.toml"])
+
+    def test_bash_offers_the_clients_and_sessions_of_a_daemon(self):
+        daemon = self.daemon()
+        sender = self.sender(daemon, client="web-1", stdin=subprocess.PIPE)
+        sender.stdin.write(b"a line\n")
+        sender.stdin.flush()
+        where = ["--directory", str(daemon.store)]
+        # On a busy machine it may be late, and then nothing is offered.
+        def offers(*words):
+            return wait_for(lambda: self.complete("cprotoctl", *words), "names are offered")
+        self.assertEqual(offers(*where, "why", ""), ["web-1"])
+        self.assertEqual(offers("--directory", "=", str(daemon.store), "sessions", "w"), ["web-1"])
+        session, = offers(*where, "forget", "")
+        self.assertRegex(session, "^[0-9a-f]{8}$")
+        self.assertEqual(offers(*where, "kick", ""), ["web-1", session])
+        self.assertEqual(self.complete("cprotoctl", "--directory", str(self.directory), "why", ""), [])
 
     def test_zsh_knows_every_option(self):
         for program, folder in COMPLETIONS.items():

@@ -116,6 +116,7 @@ class Reports(Operator):
         path.write_bytes(path.read_bytes()[:-1])
         self.assertIn("message 2 at byte 11 is cut short", self.ctl(None, "cat", path, status=65))
         self.ctl(None, "cat", daemon.directory / "nothing", status=66)
+        self.ctl(None, "cat", daemon.directory, status=66)
 
 
 class Metrics(Operator):
@@ -313,6 +314,26 @@ class ServiceManager(Operator):
         self.assertEqual(daemon.terminate(), 0)
         self.assertTrue(self.hears("STOPPING=1"))
         self.assertRegex(self.hears("STATUS=draining: ")[0], r"EXTEND_TIMEOUT_USEC=\d{8,}")
+
+    def test_signals_during_recovery_lose_nothing(self):
+        daemon = self.managed()
+        lines = numbered_lines(200_000)
+        self.send_bytes(daemon, lines)
+        for number, status in ((signal.SIGHUP, None), (signal.SIGTERM, 0), (signal.SIGINT, 0)):
+            daemon.kill()
+            self.hears("")
+            self.heard.clear()
+            with open(daemon.log, "ab") as log:
+                daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                  preexec_fn=die_with_us)
+            wait_for(lambda: self.hears("STATUS=recovering: "), "recovery", interval=0.0001)
+            os.kill(daemon.pid, number)
+            if status is None:
+                wait_for(lambda: self.hears("READY=1"), "READY=1 all the same")
+            else:
+                self.assertEqual(daemon.process.wait(30), status)
+        daemon.start()
+        self.assert_arrives(daemon.inbox("client"), lines)
 
     def test_the_watchdog_is_fed(self):
         self.managed(WATCHDOG_USEC="600000")

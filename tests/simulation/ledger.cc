@@ -125,13 +125,11 @@ std::string Ledger::read_along(const test::MemoryDisk& disk) {
       const std::string path = kInbox + "/" + client + "/" + name;
       Bytes& seen = seen_[disk.inode_of(path)];
       Bytes now = disk.read_file(path);
-      const std::size_t common = std::min(now.size(), seen.size());
-      const auto same =
-          std::mismatch(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(common), now.begin()).first -
-          seen.begin();
-      if (static_cast<std::size_t>(same) < seen.size())
+      if (now.size() < seen.size() || !std::equal(seen.begin(), seen.end(), now.begin())) {
+        const auto same = std::mismatch(seen.begin(), seen.end(), now.begin(), now.end()).first - seen.begin();
         return path + " lost bytes that a reader had seen: of " + std::to_string(seen.size()) + " now " +
                std::to_string(now.size()) + " are there, and the first " + std::to_string(same) + " are the same";
+      }
       seen = std::move(now);
     }
   }
