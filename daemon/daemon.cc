@@ -33,8 +33,6 @@ constexpr Duration kDrainDisk = 30s;
 constexpr Duration kDrainAlone = 4s;
 constexpr Duration kSayEvery = 1s;
 constexpr Duration kExtend = 60s;
-// Descriptors besides those of connections: logs of the inbox, segments, parts.
-constexpr std::uint64_t kOtherDescriptors = 640;
 
 Id128 draw_id() {
   Id128 id;
@@ -85,23 +83,6 @@ std::string control_path(const std::string& store) {
   const std::string folder =
       runtime != nullptr ? std::string(runtime).substr(0, std::string(runtime).find(':')) : store;
   return folder + "/control";
-}
-
-void check_descriptors(std::uint64_t connections, Log& log) {
-  const std::uint64_t limit = raise_descriptor_limit();
-  if (connections == 0 || limit >= connections + kOtherDescriptors) return;
-  log.warn(LogEvent::few_descriptors, "limits.connections is " + grouped(connections) + ", but only " + grouped(limit) +
-                                          " descriptors may be open (LimitNOFILE=, ulimit -n): enough for " +
-                                          grouped(limit - std::min(limit, kOtherDescriptors)) + " connections");
-}
-
-void check_file_system(const std::string& directory, Log& log) {
-  const std::string type = volatile_file_system(directory);
-  if (type.empty()) return;
-  const std::string fate =
-      type == "overlayfs" ? "gone with the container, or never leaves it" : "gone with the next boot";
-  log.warn(LogEvent::volatile_store,
-           directory + " is on " + type + ": what is acknowledged is " + fate + "; mount a disk or a volume there");
 }
 
 // While the store is being opened nobody is served, so there is nothing to stop in order. (As process 1 of a container

@@ -109,6 +109,8 @@ class Journal {
   File& file_of(const BatchPlace& batch);
   std::size_t segments_in_use() const { return in_use_.size(); }
   std::uint64_t last_durable() const { return last_number_; }
+  // False, or gone, once the journal is.
+  std::weak_ptr<bool> life() const { return alive_; }
 
  private:
   void begin_gathering();

@@ -5,11 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/replay.h"
 #include "daemon/session_name.h"
 #include "daemon/store_format.h"
 #include "proto/assert.h"
-#include "proto/frame.h"
-#include "proto/message.h"
 
 namespace cproto {
 
@@ -34,7 +33,6 @@ Store::Store(Disk& disk, const StoreOptions& options, const World& world, Log& l
     : disk_(disk), options_(options), world_(world), log_(log) {}
 
 Store::~Store() {
-  *alive_ = false;
   delivery_.reset();
   journal_.reset();
 }
@@ -102,7 +100,7 @@ void Store::sync_parent() {
   disk_.run(sync);
 }
 
-// STORE §5. The first pass learns what later records say of earlier ones; the second applies all of them in order.
+// STORE §5.
 std::optional<StoreProblem> Store::recover() {
   RegistryOptions registry = options_.registry;
   registry.store = id_;
@@ -115,8 +113,7 @@ std::optional<StoreProblem> Store::recover() {
   for (const std::string& line : chain.damage) log_.error(LogEvent::journal_damaged, "journal: " + line);
   if (chain.torn_batches > 0)
     log_.info(LogEvent::recovered, "journal: the last batch was not written whole; nobody was told of it");
-  first_pass(chain);
-  second_pass(chain);
+  Replay(disk_, *registry_, *delivery_, log_, options_.on_progress).run(chain);
   if (std::string trouble = delivery_->open_again(); !trouble.empty()) return StoreProblem{EACCES, false, trouble};
   // The folders made on the way have to be there before anything in them counts.
   Job sync{file_op::sync_directory(options_.directory), file_op::sync_directory(parent_of(inbox()))};
@@ -144,125 +141,6 @@ std::unique_ptr<Delivery> Store::make_delivery() {
   delivery.parts = path("partial");
   delivery.assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
   return std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
-}
-
-void Store::say_progress(const char* doing, const ChainBatch& batch, const Chain& chain) const {
-  if (!options_.on_progress) return;
-  options_.on_progress(std::string(doing) + " batch " + std::to_string(&batch - chain.batches.data() + 1) + " of " +
-                       std::to_string(chain.batches.size()));
-}
-
-void Store::first_pass(Chain& chain) {
-  DeliveryRecords delivery;
-  Bytes bytes;
-  for (const ChainBatch& batch : chain.batches) {
-    say_progress("looking at", batch, chain);
-    if (!read_batch(disk_, chain, batch, bytes)) continue;
-    const auto each = [&](const Record& record) {
-      delivery.note(record, batch.header.number);
-      // Of a session that is over there may be its end and no more.
-      registry_->reserve(record.session);
-      if (record.type != RecordType::session) return;
-      if (const auto session = decode_session(record.body)) registry_->restore(record.session, *session);
-    };
-    visit_records(batch.header, bytes, {each, [](const std::optional<Record>&) {}});
-  }
-  delivery_->restore(delivery);
-}
-
-void Store::second_pass(Chain& chain) {
-  Bytes bytes;
-  for (const ChainBatch& batch : chain.batches) {
-    const std::uint64_t number = batch.header.number;
-    say_progress("applying", batch, chain);
-    if (!read_batch(disk_, chain, batch, bytes)) {
-      log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(number) + " cannot be read");
-      continue;
-    }
-    std::size_t damaged = 0;
-    const auto each = [&](const Record& record) {
-      apply(record, number);
-      if (number <= delivery_->delivered()) delivery_->replay(record, number);
-    };
-    const auto salvage = [&](const std::optional<Record>& record) {
-      ++damaged;
-      SessionEntry* entry = record ? registry_->find(record->session) : nullptr;
-      if (entry == nullptr || record->type != RecordType::frames) return;
-      log_.error(LogEvent::journal_damaged, "journal: damage in batch " + std::to_string(number) + " at client " +
-                                                entry->client_id + ", numbers " + std::to_string(record->first.value) +
-                                                " to " + std::to_string(record->first.value + record->count - 1) +
-                                                "; what is intact is kept");
-      salvage_frames(*record, [&](Seq seq, ByteView frame) { apply_frame(*entry, seq, frame); });
-      // The mark passes what was hit: it was acknowledged, and nobody has it any more.
-      entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
-    };
-    visit_records(batch.header, bytes, {each, salvage});
-    if (damaged > 0)
-      log_.error(LogEvent::journal_damaged,
-                 "journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
-  }
-  for (const auto& [index, entry] : registry_->all()) entry->flying = entry->durable = entry->appended;
-  has_position_.clear();
-}
-
-void Store::apply(const Record& record, std::uint64_t batch) {
-  SessionEntry* entry = record.session != 0 ? registry_->find(record.session) : nullptr;
-  if (entry == nullptr) return;
-  switch (record.type) {
-    case RecordType::frames: return apply_frames(*entry, record);
-    case RecordType::skipped: {
-      const auto skipped = decode_skipped(record.body);
-      if (!skipped || record.first <= entry->appended.through) return;
-      entry->appended.through = record.first;
-      entry->appended.bytes += skipped->payload_bytes;
-      if (skipped->refusal.code != ErrorCode::none) entry->refusals.push_back(skipped->refusal);
-      entry->appended.messages += skipped->ends_message ? 1u : 0u;
-      entry->appended.message.is_refused = !skipped->ends_message;
-      if (skipped->ends_message) entry->appended.message = {};
-      return;
-    }
-    case RecordType::session: {
-      const auto session = decode_session(record.body);
-      if (!session) return;
-      entry->record_batch = batch;
-      entry->attempt = std::max(entry->attempt, session->attempt);
-      entry->refusals = session->refusals;
-      // The mark is exact; what was counted before the first one was not.
-      if (!has_position_[entry->index] || session->position.through > entry->appended.through)
-        entry->appended = session->position;
-      has_position_[entry->index] = true;
-      return;
-    }
-    case RecordType::forget: return registry_->forget(*entry);
-    case RecordType::pieces:
-    case RecordType::log_opened:
-    case RecordType::checkpoint: return;
-  }
-}
-
-void Store::apply_frames(SessionEntry& entry, const Record& record) {
-  ByteView rest = record.body;
-  for (Seq number = record.first; !rest.empty(); number = number.next()) {
-    const std::size_t size = kHeaderSize + decode_header(rest.data()).payload_size;
-    apply_frame(entry, number, rest.first(size));
-    rest = rest.subspan(size);
-  }
-}
-
-// The same filter as on the network: what is known already is passed over.
-void Store::apply_frame(SessionEntry& entry, Seq number, ByteView frame) {
-  Position& position = entry.appended;
-  if (number <= position.through) return;
-  const FrameHeader header = decode_header(frame.data());
-  MessageKind kind = MessageKind::none;
-  if (header.type == FrameType::header) {
-    const auto decoded = decode_message_header(frame.subspan(kHeaderSize));
-    if (const MessageHeader* message = std::get_if<MessageHeader>(&decoded)) kind = message->kind;
-  }
-  const MessageStep step = advance(position.message, header.type, number, header.payload_size, entry.kind, kind);
-  position.through = number;
-  position.bytes += header.payload_size;
-  if (step == MessageStep::ends || step == MessageStep::abandoned) ++position.messages;
 }
 
 // --- appending ---
@@ -442,50 +320,8 @@ void Store::visit_sessions(const std::string& client_or_session, const std::func
     if (SessionEntry* entry = registry_->find(index)) each(*entry);
 }
 
-struct Store::Verification {
-  std::uint64_t next = 0;  // batch
-  std::uint64_t last = 0;  // what comes behind it was written meanwhile
-  std::uint64_t read = 0;
-  Bytes bytes;
-  Damage damage;
-  std::function<void(std::uint64_t)> done;
-};
-
-void Store::verify(Damage damage, std::function<void(std::uint64_t)> done) {
-  const auto verification = std::make_shared<Verification>();
-  verification->last = journal_->last_durable();
-  verification->damage = std::move(damage);
-  verification->done = std::move(done);
-  verify_next(verification);
-}
-
-// One batch at a time, beside the work: one that goes back meanwhile is passed over.
-void Store::verify_next(const std::shared_ptr<Verification>& verification) {
-  const auto& batches = journal_->batches();
-  const auto find = [&batches, verification] {
-    return std::find_if(batches.begin(), batches.end(),
-                        [&](const BatchPlace& batch) { return batch.number >= verification->next; });
-  };
-  const auto it = find();
-  if (it == batches.end() || it->number > verification->last) return verification->done(verification->read);
-  const std::uint64_t number = it->number;
-  verification->next = number;
-  verification->bytes.resize(it->size);
-  Job job{file_op::read(journal_->file_of(*it), it->offset, verification->bytes)};
-  disk_.submit(std::move(job), [this, alive = alive_, verification, find, number](JobResult result) {
-    if (!*alive) return;
-    const auto now = find();
-    const bool is_there = now != journal_->batches().end() && now->number == number;
-    const auto header = decode_batch_header(verification->bytes.data());
-    if (is_there) ++verification->read;
-    if (is_there && !result.ok())
-      verification->damage("batch " + std::to_string(number) + " cannot be read: " + std::strerror(result.error));
-    else if (is_there && (!header || header->number != number || !batch_checks(*header, verification->bytes)))
-      verification->damage("batch " + std::to_string(number) + " in segment " + std::to_string(now->segment) +
-                           " does not check");
-    verification->next = number + 1;
-    verify_next(verification);
-  });
+void Store::verify(JournalCheck::Damage damage, JournalCheck::Done done) {
+  JournalCheck::begin(disk_, *journal_, std::move(damage), std::move(done));
 }
 
 // --- time ---

@@ -13,6 +13,7 @@
 #include "daemon/delivery.h"
 #include "daemon/disk.h"
 #include "daemon/journal.h"
+#include "daemon/journal_check.h"
 #include "daemon/log.h"
 #include "daemon/recovery.h"
 #include "daemon/session_registry.h"
@@ -53,8 +54,7 @@ class Store final : public Journal::Owner {
   void visit_sessions(const std::string& client_or_session, const std::function<void(SessionEntry&)>& each);
 
   // Reads every batch of the journal again, and says of each that is damaged; `done` comes with how many were read.
-  using Damage = std::function<void(const std::string& sentence)>;
-  void verify(Damage damage, std::function<void(std::uint64_t batches)> done);
+  void verify(JournalCheck::Damage damage, JournalCheck::Done done);
 
   // For sessions that begin, or come back, from now on. The store's id stays.
   void set_limits(const RegistryOptions& options) { registry_->set_options(options); }
@@ -90,7 +90,6 @@ class Store final : public Journal::Owner {
  private:
   Store(Disk& disk, const StoreOptions& options, const World& world, Log& log);
 
-  struct Verification;
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
   void sync_parent();
@@ -100,14 +99,7 @@ class Store final : public Journal::Owner {
   std::unique_ptr<Delivery> make_delivery();
   void restart_delivery();
   void read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each);
-  void say_progress(const char* doing, const ChainBatch& batch, const Chain& chain) const;
-  void first_pass(Chain& chain);
-  void second_pass(Chain& chain);
-  void apply(const Record& record, std::uint64_t batch);
-  void apply_frames(SessionEntry& entry, const Record& record);
-  void apply_frame(SessionEntry& entry, Seq number, ByteView frame);
 
-  void verify_next(const std::shared_ptr<Verification>& verification);
   void record_session(SessionEntry& entry);
   void record_end(const SessionEntry& entry);
   void touch(SessionEntry& entry);
@@ -126,9 +118,8 @@ class Store final : public Journal::Owner {
   std::unique_ptr<SessionRegistry> registry_;
   std::unique_ptr<Delivery> delivery_;
   std::unique_ptr<Journal> journal_;
-  std::vector<SessionEntry*> touched_;                    // with something in the batch being gathered
-  std::vector<SessionEntry*> flying_;                     // with something in the batch on its way
-  std::unordered_map<std::uint64_t, bool> has_position_;  // during recovery: sessions whose mark was read
+  std::vector<SessionEntry*> touched_;  // with something in the batch being gathered
+  std::vector<SessionEntry*> flying_;   // with something in the batch on its way
   std::function<void()> on_room_;
   std::optional<Error> trouble_;
   std::uint64_t failures_ = 0;  // since it worked
@@ -138,7 +129,6 @@ class Store final : public Journal::Owner {
   Instant retry_at_ = kNever;
   bool is_settling_ = false;
   bool is_sealed_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace cproto

@@ -7,9 +7,12 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "config/wording.h"
 
 namespace cproto {
 
@@ -17,12 +20,12 @@ namespace {
 
 constexpr std::uint32_t kInboxMode = 02750;
 constexpr std::uint16_t kFirstFreePort = 1024;
+// Descriptors besides those of connections: logs of the inbox, segments, parts.
+constexpr std::uint64_t kOtherDescriptors = 640;
 
 std::string drop_in(const std::string& lines) {
   return "; the service's sandbox forbids it: systemctl edit cprotod, and add  [Service] " + lines;
 }
-
-}  // namespace
 
 std::uint64_t raise_descriptor_limit() {
   rlimit limit{};
@@ -32,6 +35,7 @@ std::uint64_t raise_descriptor_limit() {
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
+// "tmpfs", "overlayfs": empty if it lasts.
 std::string volatile_file_system(const std::string& directory) {
   struct statfs status {};
   if (::statfs(directory.c_str(), &status) != 0) return {};
@@ -41,6 +45,25 @@ std::string volatile_file_system(const std::string& directory) {
     case OVERLAYFS_SUPER_MAGIC: return "overlayfs";
     default: return {};
   }
+}
+
+}  // namespace
+
+void check_descriptors(std::uint64_t connections, Log& log) {
+  const std::uint64_t limit = raise_descriptor_limit();
+  if (connections == 0 || limit >= connections + kOtherDescriptors) return;
+  log.warn(LogEvent::few_descriptors, "limits.connections is " + grouped(connections) + ", but only " + grouped(limit) +
+                                          " descriptors may be open (LimitNOFILE=, ulimit -n): enough for " +
+                                          grouped(limit - std::min(limit, kOtherDescriptors)) + " connections");
+}
+
+void check_file_system(const std::string& directory, Log& log) {
+  const std::string type = volatile_file_system(directory);
+  if (type.empty()) return;
+  const std::string fate =
+      type == "overlayfs" ? "gone with the container, or never leaves it" : "gone with the next boot";
+  log.warn(LogEvent::volatile_store,
+           directory + " is on " + type + ": what is acknowledged is " + fate + "; mount a disk or a volume there");
 }
 
 bool is_systemd_service() { return std::getenv("INVOCATION_ID") != nullptr && ::getppid() == 1; }

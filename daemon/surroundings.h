@@ -4,13 +4,15 @@
 #include <cstdint>
 #include <string>
 
+#include "daemon/log.h"
+
 namespace cproto {
 
-// Raises the limit of descriptors to the hard one. Returns it.
-std::uint64_t raise_descriptor_limit();
+// Raises the limit of descriptors to the hard one, and says if that is too few for so many connections (0: no limit).
+void check_descriptors(std::uint64_t connections, Log& log);
 
-// "tmpfs", "overlayfs" if what is written to `directory` may not outlive the machine or its container; else empty.
-std::string volatile_file_system(const std::string& directory);
+// Says if what is written to `directory` may not outlive the machine or its container.
+void check_file_system(const std::string& directory, Log& log);
 
 // systemd has started this process.
 bool is_systemd_service();
