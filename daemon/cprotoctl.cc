@@ -80,17 +80,15 @@ int explain(const std::string& path, int error) {
 
 // Asks, and puts the answer into `text`. Returns the status it came with.
 int ask(const Arguments& arguments, std::string& text) {
-  int fd = -1;
-  int error = ENOENT;
-  std::string path;
-  for (const std::string& candidate : socket_candidates(arguments)) {
-    path = candidate;
-    fd = connect_to(candidate);
+  const std::vector<std::string> candidates = socket_candidates(arguments);
+  int fd = -ENOENT;
+  for (const std::string& path : candidates) {
+    fd = connect_to(path);
     if (fd >= 0) break;
-    error = -fd;
-    if (error != ENOENT && error != ECONNREFUSED) break;
+    // Of sockets that are not there the first is the one to speak of.
+    if (fd != -ENOENT && fd != -ECONNREFUSED) return explain(path, -fd);
   }
-  if (fd < 0) return explain(path, error);
+  if (fd < 0) return explain(candidates.front(), -fd);
   const timeval patience{arguments.patience, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const std::string request = (arguments.json ? "--json " : "") + arguments.request + "\n";
