@@ -11,7 +11,6 @@
 #include <cstring>
 #include <utility>
 
-#include "config/address.h"
 #include "config/schema.h"
 #include "config/wording.h"
 #include "daemon/exit_status.h"
@@ -214,12 +213,11 @@ void Daemon::start_signals() {
 }
 
 void Daemon::say_ready() {
-  const bool is_loopback_only = std::all_of(config_.listen.host.begin(), config_.listen.host.end(),
-                                            [](const std::string& host) { return is_loopback(host); });
+  const bool is_open = listener_->is_open_to_others();
   log_.info(LogEvent::listening,
             "listening on " + listener_->addresses() +
-                (is_loopback_only ? "; other hosts can't reach it (see [listen] in /etc/cproto.toml)" : ""));
-  if (!is_loopback_only)
+                (is_open ? "" : "; other hosts can't reach it (see [listen] in /etc/cproto.toml)"));
+  if (is_open)
     log_.warn(LogEvent::open_to_others,
               "listen.insecure: other hosts send unencrypted, and the name they give is believed");
   notify("READY=1\nSTATUS=" + status_line());

@@ -95,6 +95,7 @@ std::unique_ptr<Listener::Problem> Listener::open() {
       return problem;
     }
     bound.push_back(with_port(host, port_));
+    is_open_to_others_ = is_open_to_others_ || !is_loopback(host);
   }
   addresses_ = joined(bound);
   return sockets_.empty() ? std::make_unique<Problem>(Problem{UV_EADDRNOTAVAIL, "no address to listen on"}) : nullptr;
@@ -144,7 +145,6 @@ int Listener::listen(Socket* socket) {
 // sd_listen_fds(3): bound and listening already.
 std::unique_ptr<Listener::Problem> Listener::open_inherited() {
   std::vector<std::string> found;
-  bool is_open_to_others = false;
   for (const int fd : options_.inherited) {
     auto* socket = new Socket;
     socket->owner = this;
@@ -163,10 +163,10 @@ std::unique_ptr<Listener::Problem> Listener::open_inherited() {
     const LocalAddress address = local_address(socket->tcp);
     found.push_back(with_port(address.host, address.port));
     port_ = address.port;
-    is_open_to_others = is_open_to_others || !is_loopback(address.host);
+    is_open_to_others_ = is_open_to_others_ || !is_loopback(address.host);
   }
   addresses_ = joined(found);
-  if (is_open_to_others && !options_.may_be_open) {
+  if (is_open_to_others_ && !options_.may_be_open) {
     stop_listening();
     return std::make_unique<Problem>(
         Problem{UV_EINVAL, "inherited sockets listen on " + addresses_ +

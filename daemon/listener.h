@@ -42,6 +42,8 @@ class Listener {
   void set_limits(std::uint32_t connections_max, std::uint32_t connections_per_address_max);
   // "127.0.0.1:7780, [::1]:7780"
   const std::string& addresses() const { return addresses_; }
+  // Something it listens on is no loopback address.
+  bool is_open_to_others() const { return is_open_to_others_; }
   std::uint16_t port() const { return port_; }
 
   // Takes no more connections.
@@ -70,6 +72,7 @@ class Listener {
   ListenerOptions options_;
   std::uint16_t port_;
   std::string addresses_;
+  bool is_open_to_others_ = false;
   std::vector<Socket*> sockets_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, std::uint32_t> per_address_;
