@@ -8,6 +8,8 @@
 #include <sstream>
 #include <utility>
 
+#include "daemon/exit_status.h"
+
 namespace cproto {
 
 namespace {
@@ -70,8 +72,9 @@ void ControlSocket::on_connection(uv_stream_t* listener) {
   uv_pipe_init(reactor_.loop(), &caller->pipe, 0);
   caller->pipe.data = caller;
   callers_.insert(caller);
-  if (uv_accept(listener, reinterpret_cast<uv_stream_t*>(&caller->pipe)) != 0 || callers_.size() > kCallersMax)
-    return caller->close();
+  if (uv_accept(listener, reinterpret_cast<uv_stream_t*>(&caller->pipe)) != 0) return caller->close();
+  if (callers_.size() > kCallersMax)
+    return caller->answer({exit_status::kTemporaryFailure, "too many ask at once; ask again later\n"});
   reactor_.deadlines().set(*caller, reactor_.now() + kRequestTime);
   uv_read_start(
       reinterpret_cast<uv_stream_t*>(&caller->pipe),

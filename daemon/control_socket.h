@@ -1,8 +1,8 @@
 // The unix socket cprotoctl speaks to. A request is one line of words; the answer is a line with an exit status, then a
 // text, then the end. Knows libuv and bytes; what the words mean is the Operator's.
 //
-// Failure modes: more than a few at once, a request too long or not whole within its deadline: closed. A reader that
-// does not read its answer is closed upon, too.
+// Failure modes: one more than a few at once is told to ask later; a request too long or not whole within its deadline
+// is closed upon, and so is a reader that does not read its answer.
 #pragma once
 
 #include <uv.h>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "config/wording.h"
 #include "daemon/exit_status.h"
@@ -98,9 +99,12 @@ Reply Operator::forget(const Request& request, const std::string& session) {
 }
 
 void Operator::verify(const Answer& answer) {
+  if (std::exchange(is_verifying_, true))
+    return answer({exit_status::kTemporaryFailure, "the journal is being verified already; ask again later\n"});
   const auto damage = std::make_shared<std::string>();
   store_.verify([damage](const std::string& sentence) { *damage += sentence + "\n"; },
-                [damage, answer](std::uint64_t batches) {
+                [this, damage, answer](std::uint64_t batches) {
+                  is_verifying_ = false;
                   const std::string read = counted(batches, {"batch", "batches"}) + " of the journal read";
                   if (damage->empty()) return answer({0, read + "; every checksum agrees\n"});
                   answer({exit_status::kDataError, *damage + read + "; damaged\n"});

@@ -45,6 +45,7 @@ class Operator {
   Store& store_;
   Log& log_;
   Hooks hooks_;
+  bool is_verifying_ = false;  // one at a time: its reading must leave the pool's threads to the journal
 };
 
 }  // namespace cproto

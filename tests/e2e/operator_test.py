@@ -233,13 +233,14 @@ class Ends(Operator):
             caller.connect(str(daemon.store / "control"))
             caller.settimeout(10)
             callers.append(caller)
-        for caller in callers[:4]:
+        self.assertEqual(callers[39].recv(100), b"75\ntoo many ask at once; ask again later\n")
+        for caller in callers[:10]:
             caller.close()
         try:
-            callers[5].sendall(b"x" * 100_000)
+            callers[15].sendall(b"x" * 100_000)
         except OSError:
             pass
-        callers[5].close()
+        callers[15].close()
         self.assert_served(daemon)
         wait_for(lambda: subprocess.run([BIN / "cprotoctl", "--directory", daemon.store, "status"],
                                         capture_output=True).returncode == 0, "an answer")
@@ -388,6 +389,13 @@ class Surroundings(Operator):
         self.with_sockets(daemon, [("0.0.0.0", 0)])
         self.assertEqual(daemon.process.wait(30), 78)
         self.assertTrue(daemon.log_lines("other hosts could send without encryption"))
+
+    def test_what_is_said_of_who_can_reach_it_is_true_of_inherited_sockets(self):
+        daemon = self.daemon("[listen]\ninsecure = true\n", start=False)
+        self.with_sockets(daemon, [("0.0.0.0", 0)])
+        self.assert_served(daemon)
+        self.assertEqual(daemon.log_lines("other hosts can't reach it"), [])
+        self.assertEqual(len(daemon.log_lines("other hosts send unencrypted")), 1)
 
     def test_too_few_descriptors_are_said(self):
         daemon = self.daemon(start=False)

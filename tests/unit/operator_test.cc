@@ -4,6 +4,7 @@
 
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "daemon/exit_status.h"
 #include "daemon/session_name.h"
@@ -115,4 +116,25 @@ TEST_CASE("operator: verify reads every batch of a running store, and finds a fl
   const Reply damaged = office.ask("verify");
   CHECK(damaged.status == exit_status::kDataError);
   CHECK(damaged.text.find("batch " + std::to_string(batch.number) + " in segment") != std::string::npos);
+}
+
+TEST_CASE("operator: one verification at a time, and the next when it is over") {
+  Office office;
+  SessionEnd session(office.end);
+  REQUIRE(session.connect().empty());
+  session.send("message");
+  office.end.sync();
+  Operator desk(*office.end.store, office.end.log, {});
+  std::vector<int> statuses;
+  const auto verify = [&] {
+    desk.handle({.words = {"verify"}, .user = 0}, [&](const Reply& reply) { statuses.push_back(reply.status); });
+  };
+  verify();
+  verify();
+  CHECK(statuses == std::vector<int>{exit_status::kTemporaryFailure});
+  office.end.disk.drain();
+  CHECK(statuses == std::vector<int>{exit_status::kTemporaryFailure, 0});
+  verify();
+  office.end.disk.drain();
+  CHECK(statuses == std::vector<int>{exit_status::kTemporaryFailure, 0, 0});
 }
