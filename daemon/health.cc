@@ -50,34 +50,37 @@ void Health::check(Instant now, const Store& store) {
 }
 
 void Health::look_at_disk(Instant now, const Store& store) {
+  const std::string journal = options_.directory + "/journal";
   const Duration lasts = disk_.stalled(now, store.journal().waits_for_disk(), store.moves());
-  if (lasts < kStalled) {
-    if (std::exchange(disk_.was_said, false))
-      log_.warn(LogEvent::disk_works, options_.directory + "/journal answers again; senders go on");
-    return;
-  }
-  trouble_ = "fdatasync on " + options_.directory + "/journal has not returned for " + human_time(lasts) +
-             "; nothing is acknowledged until it does";
-  if (!std::exchange(disk_.was_said, true)) log_.error(LogEvent::disk_stalled, trouble_);
+  tell_stall(disk_, lasts, "fdatasync on " + journal, "; nothing is acknowledged until it does",
+             journal + " answers again; senders go on");
 }
 
 void Health::look_at_inbox(Instant now, const Store& store) {
   const Duration lasts = inbox_.stalled(now, store.delivery().waits_for_disk(), store.delivery().moves());
+  tell_stall(inbox_, lasts, "writing to " + options_.inbox, "; what is acknowledged is in the journal",
+             options_.inbox + " answers again; delivery goes on");
+}
+
+// Once when it begins, once when it is over.
+void Health::tell_stall(Watch& watch, Duration lasts, const std::string& what, const char* consequence,
+                        const std::string& when_over) {
   if (lasts < kStalled) {
-    if (std::exchange(inbox_.was_said, false))
-      log_.warn(LogEvent::disk_works, options_.inbox + " answers again; delivery goes on");
+    if (std::exchange(watch.was_said, false)) log_.warn(LogEvent::disk_works, when_over);
     return;
   }
-  trouble_ = "writing to " + options_.inbox + " has not returned for " + human_time(lasts) +
-             "; what is acknowledged is in the journal";
-  if (!std::exchange(inbox_.was_said, true)) log_.error(LogEvent::disk_stalled, trouble_);
+  trouble_ = what + " has not returned for " + human_time(lasts) + consequence;
+  if (!std::exchange(watch.was_said, true)) log_.error(LogEvent::disk_stalled, trouble_);
 }
 
 void Health::look_at_pipeline(Instant now, const Store& store) {
   const Journal& journal = store.journal();
   const Duration lasts = pipeline_.stalled(now, !journal.is_idle() && !journal.waits_for_disk(), store.moves());
   is_stuck_ = lasts >= kStuck;
-  if (!is_stuck_) return;
+  if (!is_stuck_) {
+    pipeline_.was_said = false;
+    return;
+  }
   trouble_ = "a batch has waited for " + human_time(lasts) + " and nothing is done about it: a bug in cprotod";
   if (!std::exchange(pipeline_.was_said, true))
     log_.error(LogEvent::stuck, trouble_ + "; the watchdog is left to bark");

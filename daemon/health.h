@@ -47,6 +47,8 @@ class Health {
 
   void look_at_disk(Instant now, const Store& store);
   void look_at_inbox(Instant now, const Store& store);
+  void tell_stall(Watch& watch, Duration lasts, const std::string& what, const char* consequence,
+                  const std::string& when_over);
   void look_at_pipeline(Instant now, const Store& store);
   void feed_watchdog(Instant now);
   void say_status();
