@@ -17,6 +17,10 @@ enum class LogLevel : std::uint8_t { error, warn, info, debug };
 // What becomes of a client whose session this store does not know.
 enum class UnknownSession : std::uint8_t { refuse, restart };
 
+// What becomes of a file in the inbox when another of its name arrives: it makes place, or the new one gets another
+// name (name~1, name~2, …).
+enum class ExistingFile : std::uint8_t { replace, keep };
+
 // Sizes are bytes. What the loader gives out without errors is within bounds; nobody needs to check it again.
 struct Config {
   struct Listen {
@@ -35,6 +39,7 @@ struct Config {
   struct Inbox {
     std::string directory;  // empty: "inbox" in the store's directory
     std::string group = "adm";
+    ExistingFile existing_file = ExistingFile::replace;
     bool operator==(const Inbox&) const = default;
   };
 
@@ -57,6 +62,7 @@ struct Config {
     std::uint32_t connections_per_address = 1'000;
     std::uint32_t handshakes_pending = 1'000;
     std::uint64_t message_size = 64ull << 20;
+    std::uint64_t file_size = 0;
     std::uint32_t channels_per_client = 100;
     std::uint32_t clients = 10'000;
     bool operator==(const Limits&) const = default;

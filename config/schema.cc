@@ -11,6 +11,7 @@ namespace {
 
 // Indexed by the enumerators.
 constexpr std::array<std::string_view, 4> kLogLevels = {"error", "warn", "info", "debug"};
+constexpr std::array<std::string_view, 2> kExistingFiles = {"replace", "keep"};
 constexpr std::array<std::string_view, 2> kUnknownSessions = {"refuse", "restart"};
 
 constexpr std::uint64_t kMiB = 1u << 20;
@@ -21,6 +22,8 @@ constexpr std::uint64_t kGroupMax = 32;         // what useradd and its relative
 constexpr std::uint64_t kCountMax = 1'000'000;  // more than one process can serve; whoever wants more says 0
 // The length of a binary message is stored in 32 bits.
 constexpr std::uint64_t kMessageSizeMax = 2 * kGiB;
+
+constexpr std::uint64_t kFileSizeMax = 1ull << 60;
 
 constexpr std::uint64_t ms(std::chrono::milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
@@ -103,14 +106,16 @@ constexpr std::array kKeys = {
         "Take messages from other hosts unencrypted, and believe the name they give. Trusted networks only."),
 
     key<&C::store, &C::Store::directory>("store", "directory", text(1, kPathMax), kRestart,
-        "Journal, unfinished messages, sessions."),
+        "Journal, unfinished files, sessions."),
     key<&C::store, &C::Store::segment_size>("store", "segment_size", size(kMiB, 4 * kGiB), kRestart,
         "Journal segments of this size are preallocated and reused."),
 
     key<&C::inbox, &C::Inbox::directory>("inbox", "directory", text(0, kPathMax), kRestart,
-        R"(<client>/<channel>.log. Empty: "inbox" in the store's directory.)"),
+        R"(<client>/<channel>.log and <client>/files/<name>. Empty: "inbox" in the store's directory.)"),
     key<&C::inbox, &C::Inbox::group>("inbox", "group", text(1, kGroupMax), kReload,
         "May read what arrives. Nothing here is ever deleted by cprotod."),
+    key<&C::inbox, &C::Inbox::existing_file>("inbox", "existing_file", word(kExistingFiles), kReload,
+        R"(A file whose name is there already: "replace" it, or "keep" both (name~1, name~2, ...).)"),
 
     key<&C::session, &C::Session::max_packet_size>("session", "max_packet_size", size(kPacketSizeMin, kPacketSizeMax),
         kReload, "Offered to clients; the smaller of both sides' values counts."),
@@ -121,7 +126,7 @@ constexpr std::array kKeys = {
     key<&C::session, &C::Session::handshake_timeout>("session", "handshake_timeout", time(100ms, 10min), kReload,
         "A connection whose handshake is not complete by then is closed."),
     key<&C::session, &C::Session::forget_unfinished_after>("session", "forget_unfinished_after", kAge, kReload,
-        "Let go what no client came back for: half-sent messages, then the session itself."),
+        "Let go what no client came back for: half-sent messages and files, then the session itself."),
     key<&C::session, &C::Session::forget_session_after>("session", "forget_session_after", kAge, kReload, ""),
     key<&C::session, &C::Session::unknown>("session", "unknown", word(kUnknownSessions), kReload,
         R"(A client whose session this store does not know: "refuse", or "restart" behind what was acknowledged to it.)"),
@@ -134,7 +139,8 @@ constexpr std::array kKeys = {
     key<&C::limits, &C::Limits::connections_per_address>("limits", "connections_per_address", kLimit, kReload, ""),
     key<&C::limits, &C::Limits::handshakes_pending>("limits", "handshakes_pending", kLimit, kReload, ""),
     key<&C::limits, &C::Limits::message_size>("limits", "message_size", size(1, kMessageSizeMax), kReload,
-        "A larger message is refused; those behind it are taken."),
+        "A larger message or file is refused; what is behind it is taken."),
+    key<&C::limits, &C::Limits::file_size>("limits", "file_size", or_no_limit(size(1, kFileSizeMax)), kReload, ""),
     key<&C::limits, &C::Limits::channels_per_client>("limits", "channels_per_client", kLimit, kReload,
         "Names in the inbox: channels of one client, and clients."),
     key<&C::limits, &C::Limits::clients>("limits", "clients", kLimit, kReload, ""),

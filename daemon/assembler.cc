@@ -83,6 +83,7 @@ bool Assembler::take_record(const Record& record) {
     case RecordType::frames: take_frames(record); return true;
     case RecordType::skipped: on_skipped(record); return true;
     case RecordType::forget: forget(record.session); return true;
+    case RecordType::file: on_file(record); return true;
     case RecordType::session:
     case RecordType::pieces:
     case RecordType::log_opened:
@@ -96,6 +97,14 @@ void Assembler::on_skipped(const Record& record) {
   const auto skipped = decode_skipped(record.body);
   const bool is_passed = it != unfinished_.end() && record.first <= it->second.assembly.through;
   if (skipped && skipped->refusal.code != ErrorCode::none && !is_passed) drop(record.session);
+}
+
+// The bytes of a file are not in the journal: what is whole is in its part.
+void Assembler::on_file(const Record& record) {
+  const SessionEntry* session = registry_.find(record.session);
+  const auto file = decode_file(record.body);
+  if (is_replaying_ || session == nullptr || !file || file->state != FileRecord::State::whole) return;
+  files_.take({record.session, file->first, session->client_id, file->header.file.name});
 }
 
 // Until a checkpoint is behind it, a recovery would deliver what came before once more, and needs to know whose it was.

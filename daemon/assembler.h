@@ -19,6 +19,7 @@
 #include "daemon/delivery_records.h"
 #include "daemon/disk.h"
 #include "daemon/inbox.h"
+#include "daemon/inbox_files.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/session_registry.h"
@@ -30,8 +31,9 @@ namespace cproto {
 class Assembler {
  public:
   // `parts` is the directory of part files; more of one unfinished message than `memory_max` bytes goes there.
-  Assembler(const std::string& parts, std::size_t memory_max, SessionRegistry& registry, Log& log, Inbox& inbox)
-      : parts_(parts), memory_max_(memory_max), registry_(registry), log_(log), inbox_(inbox) {}
+  Assembler(const std::string& parts, std::size_t memory_max, SessionRegistry& registry, Log& log, Inbox& inbox,
+            InboxFiles& files)
+      : parts_(parts), memory_max_(memory_max), registry_(registry), log_(log), inbox_(inbox), files_(files) {}
 
   // --- recovery ---
   void restore(std::uint64_t session, const PiecesRecord& pieces, std::uint64_t batch);
@@ -79,6 +81,7 @@ class Assembler {
   void take_frame(const SessionEntry& session, Seq number, FrameType type, ByteView payload);
   void on_header(const SessionEntry& session, Seq number, ByteView payload);
   void on_skipped(const Record& record);
+  void on_file(const Record& record);
   void forget(std::uint64_t session);
   void deliver(const SessionEntry& session, Assembly& assembly);
   void drop(std::uint64_t session);
@@ -95,6 +98,7 @@ class Assembler {
   SessionRegistry& registry_;
   Log& log_;
   Inbox& inbox_;
+  InboxFiles& files_;
   std::uint64_t taking_batch_ = 0;
   bool is_replaying_ = false;
   std::unordered_map<std::uint64_t, Unfinished> unfinished_;

@@ -48,13 +48,14 @@ enum class RecordType : std::uint8_t {
   pieces = 5,      // what has come of an unfinished message, carried forward
   log_opened = 6,  // delivery will write behind this length of this file
   checkpoint = 7,  // how far delivery is safe
+  file = 8,        // how far a file has come, and whether it is whole
 };
 
 struct Record {
   RecordType type{};
   std::uint64_t session = 0;  // its index in this store; 0: none
-  Seq first{};                // of frames and skipped
-  std::uint32_t count = 0;    // of frames
+  Seq first{};                // of frames, skipped and file
+  std::uint32_t count = 0;    // of them: numbers
   ByteView body{};
 };
 

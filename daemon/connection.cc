@@ -49,7 +49,7 @@ void Connection::start_reading() {
     const auto* self = static_cast<Connection*>(handle->data);
     Bytes& shared = self->shared_.read_buffer;
     // What is read must find a place in the batch being gathered; a connection that gets none stops for a while.
-    const std::size_t room = self->is_finishing_ ? shared.size() : std::min(shared.size(), self->shared_.store.room());
+    const std::size_t room = self->is_finishing_ ? shared.size() : std::min(shared.size(), self->peer_->room());
     *buffer = uv_buf_init(reinterpret_cast<char*>(shared.data()), static_cast<unsigned>(room));
   };
   const auto read = [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) {

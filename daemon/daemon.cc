@@ -64,6 +64,7 @@ RegistryOptions registry_options(const Config& config) {
   options.window_size = config.session.window_size;
   options.restart_unknown = config.session.unknown == UnknownSession::restart;
   options.message_size_max = config.limits.message_size;
+  options.file_size_max = config.limits.file_size;
   options.clients_max = config.limits.clients;
   options.channels_per_client_max = config.limits.channels_per_client;
   return options;
@@ -157,6 +158,7 @@ Daemon::Outcome Daemon::open_store() {
   options.inbox = config_.inbox.directory;
   options.segment_size = config_.store.segment_size;
   options.registry = registry_options(config_);
+  options.existing_file = config_.inbox.existing_file;
   options.on_progress = [said = std::chrono::steady_clock::time_point{}](const std::string& what) mutable {
     const auto now = std::chrono::steady_clock::now();
     if (now - said < kSayEvery) return;
@@ -298,6 +300,7 @@ std::vector<std::string> Daemon::apply(const Config& next) {
   shared_->window_bytes = config_.session.window_bytes;
   listener_->set_limits(config_.limits.connections, config_.limits.connections_per_address);
   store_->set_limits(registry_options(config_));
+  store_->set_existing_file(config_.inbox.existing_file);
   hooks_.set_level(config_.log.level);
   check_descriptors(config_.limits.connections, log_);
   return later;

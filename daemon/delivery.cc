@@ -32,7 +32,8 @@ Delivery::Delivery(Disk& disk, const DeliveryOptions& options, SessionRegistry& 
       options_(options),
       log_(log),
       inbox_(disk, options.inbox, options.links, log),
-      assembler_(options.parts, options.assembly_bytes, registry, log, inbox_) {}
+      files_(options.inbox, options.file_parts, options.existing_file, log),
+      assembler_(options.parts, options.assembly_bytes, registry, log, inbox_, files_) {}
 
 Delivery::~Delivery() {
   *alive_ = false;
@@ -66,6 +67,7 @@ void Delivery::restore(const DeliveryRecords& records) {
   for (const LogRecord& log : records.checkpoint.logs) inbox_.restore(log);
   for (const CheckpointRecord::Part& part : records.checkpoint.parts) assembler_.restore(part.session, part.pieces, 0);
   for (const LogRecord& log : records.logs) inbox_.restore(log);
+  for (const CheckpointRecord::File& file : records.checkpoint.files) files_.take(file);
 }
 
 std::string Delivery::open_again() {
@@ -80,8 +82,8 @@ std::string Delivery::open_again() {
 }
 
 // Not before the last batch is known to be durable: what it no longer refers to, the one before it may.
-void Delivery::remove_orphans() {
-  std::set<std::string> wanted;
+void Delivery::remove_orphans(std::set<std::string> wanted) {
+  files_.add_wanted(wanted);
   assembler_.add_wanted(wanted);
   inbox_.add_wanted(wanted);
   for (const std::string& directory : {options_.links, options_.parts}) {
@@ -96,10 +98,10 @@ void Delivery::remove_orphans() {
   }
 }
 
-void Delivery::start(Instant now, Journal& journal) {
+void Delivery::start(Instant now, Journal& journal, const std::set<std::string>& wanted_parts) {
   now_ = last_checkpoint_ = now;
   journal_ = &journal;
-  remove_orphans();
+  remove_orphans(wanted_parts);
   for (const BatchPlace& batch : journal.batches())
     if (batch.number > delivered_) queue(batch);
   recovered_through_ = queue_.empty() ? delivered_ : queue_.back().number;
@@ -156,7 +158,7 @@ void Delivery::pump(Instant now) {
 // Does the next thing that can be done. False if there is none, or a job is under way.
 bool Delivery::advance() {
   if (is_busy_ || journal_ == nullptr || restart_at_ != kNever) return false;
-  if (open_logs() || write_pending()) return false;
+  if (open_logs() || write_pending() || place_files()) return false;
   if (!round_is_over()) return false;
   if (!inbox_.has_pending()) {
     on_delivered(taken_);
@@ -226,6 +228,23 @@ bool Delivery::write_pending() {
   return true;
 }
 
+bool Delivery::place_files() {
+  if (files_.is_empty()) return false;
+  Job job = files_.placing_job(now_);
+  if (job.empty()) return false;
+  has_work_since_checkpoint_ = true;
+  run(std::move(job), [this](JobResult result) {
+    if (!files_.on_placed(now_, result)) on_sync_failed(result);
+  });
+  return true;
+}
+
+void Delivery::on_sync_failed(const JobResult& result) {
+  log_.error(LogEvent::disk_failed, options_.inbox + ": sync fails (" + std::strerror(result.error) +
+                                        "); what was written there since the last checkpoint is written again in 5 s");
+  restart_later(now_);
+}
+
 void Delivery::on_written(std::size_t spills, JobResult result) {
   if (!result.ok() && result.operation < spills) {
     log_.error(LogEvent::inbox_blocked, options_.parts + ": " + std::strerror(result.error) + "; large messages wait");
@@ -252,6 +271,7 @@ void Delivery::begin_checkpoint() {
   checkpoint_.delivered = delivered_;
   Job job;
   inbox_.begin_checkpoint(now_, checkpoint_, job);
+  files_.add_to(checkpoint_);
   assembler_.begin_checkpoint(checkpoint_, job);
   run(std::move(job), [this](JobResult result) { on_synced(result); });
 }
@@ -259,12 +279,7 @@ void Delivery::begin_checkpoint() {
 void Delivery::restart_later(Instant now) { restart_at_ = now + kRetry; }
 
 void Delivery::on_synced(JobResult result) {
-  if (!result.ok()) {
-    log_.error(LogEvent::disk_failed,
-               options_.inbox + ": sync fails (" + std::strerror(result.error) +
-                   "); what was written there since the last checkpoint is written again in 5 s");
-    return restart_later(now_);
-  }
+  if (!result.ok()) return on_sync_failed(result);
   inbox_.on_synced();
   assembler_.on_synced();
   Bytes body;
@@ -291,12 +306,12 @@ Instant Delivery::next_deadline() const {
       has_work_since_checkpoint_ && awaited_batch_ == 0 && !inbox_.has_pending() && !assembler_.has_spills();
   return std::min({read_blocked_until_ > now_ ? read_blocked_until_ : kNever,
                    may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever, inbox_.next_deadline(now_),
-                   assembler_.next_deadline(now_)});
+                   files_.next_deadline(now_), assembler_.next_deadline(now_)});
 }
 
 bool Delivery::is_idle() const {
   return restart_at_ == kNever && !is_busy_ && awaited_batch_ == 0 && queue_.empty() && !inbox_.has_pending() &&
-         !has_work_since_checkpoint_ && !wants_checkpoint_;
+         files_.is_empty() && !has_work_since_checkpoint_ && !wants_checkpoint_;
 }
 
 bool Delivery::carry_forward(std::uint64_t before_batch) {

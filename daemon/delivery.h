@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "daemon/delivery_records.h"
 #include "daemon/disk.h"
 #include "daemon/inbox.h"
+#include "daemon/inbox_files.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/session_registry.h"
@@ -26,9 +28,11 @@
 namespace cproto {
 
 struct DeliveryOptions {
-  std::string inbox;                      // "<store>/inbox"
-  std::string links;                      // second names of open logs; same file system as the inbox
-  std::string parts;                      // "<store>/partial"
+  std::string inbox;       // "<store>/inbox"
+  std::string links;       // second names of open logs; same file system as the inbox
+  std::string parts;       // "<store>/partial"
+  std::string file_parts;  // of whole files; same file system as the inbox
+  ExistingFile existing_file = ExistingFile::replace;
   std::size_t assembly_bytes = 1u << 20;  // more of one unfinished message than this goes to a part file
 };
 
@@ -49,9 +53,15 @@ class Delivery {
 
   // The journal is there, and safe: what nothing refers to is removed; batches behind delivered() that it has are
   // delivered from now on.
-  void start(Instant now, Journal& journal);
+  // `wanted_parts`: what is there besides of files that are not whole, or not in the inbox.
+  void start(Instant now, Journal& journal, const std::set<std::string>& wanted_parts);
   // Puts pending work to the disk. Cheap when there is none.
   void pump(Instant now);
+
+  // Who hears that a file is in the inbox.
+  void set_on_placed(InboxFiles::OnPlaced on_placed) { files_.set_on_placed(std::move(on_placed)); }
+  void visit_files(const InboxFiles::OnPlaced& each) const { files_.visit(each); }
+  void set_existing_file(ExistingFile existing) { files_.set_existing(existing); }
 
   // --- running ---
   void on_durable(Instant now, const BatchPlace& batch);
@@ -95,15 +105,17 @@ class Delivery {
   void on_delivered(std::uint64_t number);
   bool open_logs();
   bool write_pending();
+  bool place_files();
   void on_written(std::size_t spills, JobResult result);
   bool round_is_over() const;
   bool read_next_batch();
   void take_batch(const BatchPlace& place, ByteView bytes);
-  void remove_orphans();
+  void remove_orphans(std::set<std::string> wanted);
   void end_recovery();
   bool checkpoint_is_due() const;
   void begin_checkpoint();
   void on_synced(JobResult result);
+  void on_sync_failed(const JobResult& result);
   void on_checkpoint_durable();
   void run(Job job, std::function<void(JobResult)> done);
 
@@ -111,6 +123,7 @@ class Delivery {
   DeliveryOptions options_;
   Log& log_;
   Inbox inbox_;
+  InboxFiles files_;
   Assembler assembler_;
   Journal* journal_ = nullptr;
   Instant now_{};

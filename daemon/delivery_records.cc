@@ -17,7 +17,8 @@ void DeliveryRecords::note(const Record& record, std::uint64_t batch) {
     case RecordType::frames:
     case RecordType::skipped:
     case RecordType::session:
-    case RecordType::forget: return;
+    case RecordType::forget:
+    case RecordType::file: return;
   }
 }
 

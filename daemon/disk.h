@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "proto/bytes.h"
+#include "proto/digest.h"
+#include "proto/message.h"
 #include "proto/time.h"
 
 namespace cproto {
@@ -38,19 +41,27 @@ struct FileOp {
     read,    // exactly into.size() bytes at `offset`; EIO at the end of the file
     write,   // `bytes` at `offset`
     append,  // `bytes` at the end of the file, wherever that is by now; `status`, if given, is the file's afterwards
-    write_file,       // the first `size` bytes of `source` at `offset`
-    append_file,      // the first `size` bytes of `source`, at the end of the file
-    zero_fill,        // `size` zeros, really written
-    sync_data,        // fdatasync
-    sync_directory,   // the entries of the directory `path`
-    make_directory,   // `path` with `mode`; there already is fine
-    make_link,        // a second name `target` for `path`; an old `target` is replaced
-    rename,           // `path` to `target`, replacing it
-    remove,           // `path`; not there is fine
-    status,           // of the open file into `status`
-    status_of_path,   // of `path` into `status`; not there is fine (exists = false)
+    write_file,      // the first `size` bytes of `source` at `offset`
+    append_file,     // the first `size` bytes of `source`, at the end of the file
+    zero_fill,       // `size` zeros, really written
+    sync_data,       // fdatasync
+    sync_all,        // fsync: bytes, size, mode and times
+    sync_directory,  // the entries of the directory `path`
+    make_directory,  // `path` with `mode`; there already is fine
+    make_folder,     // the same, but a link that leads to a directory is none: ENOTDIR
+    make_link,       // a second name `target` for `path`; an old `target` is replaced
+    rename,          // `path` to `target`, replacing it
+    move_file,       // as rename, but a `path` that is not there is fine
+    move_beside,     // as move_file, but a `target` that is there stays: target~1, target~2, … whatever is free first
+    remove,          // `path`; not there is fine
+    status,          // of the open file into `status`
+    status_of_path,  // of `path` into `status`; not there is fine (exists = false)
     expect_identity,  // fails with ESTALE if `path` is not the file with `status`'s device and inode
     list,             // the names in the directory `path` into `names`
+    reserve,          // space for `size` bytes; ENOSPC if there is none. Where a file system cannot, that is fine
+    share,            // the file belongs to the group of the directory `path`, where that may be done
+    finish,           // the file ends at `size` and has `mode`'s permissions and, if given, the time `mtime`
+    hash,             // `bytes` go into `digest`
   };
   Kind kind{};
   File* file = nullptr;
@@ -64,6 +75,8 @@ struct FileOp {
   std::span<std::uint8_t> into;
   FileStatus* status = nullptr;
   std::vector<std::string>* names = nullptr;
+  std::optional<FileDescription::Time> mtime;
+  FileDigest* digest = nullptr;
 };
 
 struct JobResult {
@@ -105,6 +118,11 @@ inline FileOp on_file(Kind kind, File& file) {
 inline FileOp open(File& file, std::string path) {
   FileOp op = on_path(Kind::open, std::move(path));
   op.file = &file;
+  return op;
+}
+inline FileOp open_to_read(File& file, std::string path) {
+  FileOp op = open(file, std::move(path));
+  op.kind = Kind::open_to_read;
   return op;
 }
 inline FileOp create(File& file, std::string path, std::uint32_t mode) {
@@ -153,9 +171,13 @@ inline FileOp zero_fill(File& file, std::uint64_t size) {
   return op;
 }
 inline FileOp sync_data(File& file) { return on_file(Kind::sync_data, file); }
+inline FileOp sync_all(File& file) { return on_file(Kind::sync_all, file); }
 inline FileOp sync_directory(std::string path) { return on_path(Kind::sync_directory, std::move(path)); }
 inline FileOp make_directory(std::string path, std::uint32_t mode) {
   return on_path(Kind::make_directory, std::move(path), mode);
+}
+inline FileOp make_folder(std::string path, std::uint32_t mode) {
+  return on_path(Kind::make_folder, std::move(path), mode);
 }
 inline FileOp make_link(std::string path, std::string target) {
   FileOp op = on_path(Kind::make_link, std::move(path));
@@ -165,6 +187,16 @@ inline FileOp make_link(std::string path, std::string target) {
 inline FileOp rename(std::string path, std::string target) {
   FileOp op = make_link(std::move(path), std::move(target));
   op.kind = Kind::rename;
+  return op;
+}
+inline FileOp move_file(std::string path, std::string target) {
+  FileOp op = make_link(std::move(path), std::move(target));
+  op.kind = Kind::move_file;
+  return op;
+}
+inline FileOp move_beside(std::string path, std::string target) {
+  FileOp op = make_link(std::move(path), std::move(target));
+  op.kind = Kind::move_beside;
   return op;
 }
 inline FileOp remove(std::string path) { return on_path(Kind::remove, std::move(path)); }
@@ -186,6 +218,30 @@ inline FileOp expect_identity(std::string path, FileStatus& status) {
 inline FileOp list(std::string path, std::vector<std::string>& names) {
   FileOp op = on_path(Kind::list, std::move(path));
   op.names = &names;
+  return op;
+}
+inline FileOp reserve(File& file, std::uint64_t size) {
+  FileOp op = on_file(Kind::reserve, file);
+  op.size = size;
+  return op;
+}
+inline FileOp share(File& file, std::string path) {
+  FileOp op = on_path(Kind::share, std::move(path));
+  op.file = &file;
+  return op;
+}
+inline FileOp finish(File& file, std::uint64_t size, std::uint32_t mode, std::optional<FileDescription::Time> mtime) {
+  FileOp op = on_file(Kind::finish, file);
+  op.size = size;
+  op.mode = mode;
+  op.mtime = mtime;
+  return op;
+}
+inline FileOp hash(FileDigest& digest, ByteView bytes) {
+  FileOp op;
+  op.kind = Kind::hash;
+  op.digest = &digest;
+  op.bytes = bytes;
   return op;
 }
 }  // namespace file_op

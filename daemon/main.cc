@@ -93,7 +93,12 @@ int verify(const Config& config) {
   return found.is_whole() ? 0 : exit_status::kDataError;
 }
 
+// One thread each for the journal, delivery, the two halves of a file's step, and a new segment; and one to spare, as
+// the journal must never wait for one. libuv's own default is four.
+constexpr const char* kPoolThreads = "8";
+
 int serve(const Arguments& arguments, const Config& config) {
+  setenv("UV_THREADPOOL_SIZE", kPoolThreads, 0);
   const std::unique_ptr<Log> log = make_log(to_severity(config.log.level));
   Daemon daemon(config, *log,
                 {[&] { return load_config(arguments); }, [&](LogLevel level) { set_level(*log, to_severity(level)); }});

@@ -53,12 +53,13 @@ void Peer::receive(ByteView input) {
   last_input_ = world_.now();
   session_.receive(last_input_, input);
   turn();
-  if (store_.room() == 0) on_full();
+  if (room() == 0) on_full();
 }
 
 void Peer::on_full() {
   if (!is_reading_ || session_.wants_finish()) return;
-  if (const Error* trouble = store_.trouble()) return on_trouble(*trouble);
+  const Error* trouble = entry_ != nullptr ? store_.trouble(*entry_) : store_.trouble();
+  if (trouble != nullptr) return on_trouble(*trouble);
   is_reading_ = false;
   session_.set_reading(world_.now(), false);
   wire_.set_reading(false);
@@ -158,22 +159,17 @@ void Peer::on_event(ServerEvent& event) {
                  [&](server_event::Received& run) {
                    if (entry_ == nullptr) return;  // fenced in this very turn
                    counters_.payload_bytes += run.payload_bytes;
-                   const std::uint64_t messages = run.after.messages - entry_->appended.messages;
+                   const std::uint64_t messages = run.after.messages - entry_->received.messages;
                    counters_.messages += messages;
                    rate_.add(last_input_, messages);
                    store_.append(*entry_, run);
                  },
                  [&](server_event::Skipped& skipped) {
                    if (entry_ == nullptr) return;
-                   if (skipped.refusal.code != ErrorCode::none) {
-                     ++counters_.refusals;
-                     ++counters_.refused[skipped.refusal.code];
-                     entry_->last_error = skipped.refusal.code;
-                     log_.on_message_refused(*entry_, skipped.refusal.code);
-                   }
+                   if (skipped.refusal.code != ErrorCode::none) count_refused(skipped.refusal);
                    store_.append(*entry_, skipped);
                  },
-                 [&](server_event::Closing&) { session_.settle_close(world_.now()); },
+                 [&](server_event::Closing& closing) { on_closing(closing.end); },
                  [&](server_event::Confirmed& confirmed) {
                    if (entry_ == nullptr) return;
                    log_.on_closed(world_.now(), *entry_, confirmed.end);
@@ -183,6 +179,31 @@ void Peer::on_event(ServerEvent& event) {
                  [&](server_event::Ended& ended) { on_ended(ended.error, ended.is_remote); },
              },
              event);
+}
+
+// PROTOCOL §7.2. After finish everything is to be where people look for it.
+void Peer::on_closing(Disconnect::End end) {
+  is_closing_ = end == Disconnect::End::finish && entry_ != nullptr && !Store::is_delivered(*entry_);
+  if (!is_closing_) session_.settle_close(world_.now());
+}
+
+void Peer::on_delivered() {
+  if (!std::exchange(is_closing_, false)) return;
+  session_.settle_close(world_.now());
+  turn();
+}
+
+void Peer::count_refused(const Refusal& refusal) {
+  ++counters_.refusals;
+  ++counters_.refused[refusal.code];
+  entry_->last_error = refusal.code;
+  log_.on_message_refused(*entry_, refusal.code);
+}
+
+void Peer::on_message_refused(const Refusal& refusal) {
+  count_refused(refusal);
+  session_.note_refusal();
+  turn();
 }
 
 void Peer::on_hello(const Syn& syn) {
@@ -196,7 +217,7 @@ void Peer::on_hello(const Syn& syn) {
   if (admission.was_restarted) log_.on_restarted(*entry_);
   if (is_settled()) return accept(admission.terms);
   // PROTOCOL §3.6. The SYN-ACK speaks of all that was received; until that is durable it has to wait.
-  if (const Error* trouble = store_.trouble()) return refuse(syn, *trouble);
+  if (const Error* trouble = store_.trouble(*entry_)) return refuse(syn, *trouble);
   waiting_ = syn;
 }
 
@@ -210,7 +231,8 @@ void Peer::refuse(const Syn& syn, const Error& error) {
 }
 
 void Peer::accept(const SynAck& terms) {
-  session_.accept(world_.now(), {terms, entry_->appended, window_bytes_, entry_->kind});
+  const bool has_files = entry_->kind == MessageKind::file;
+  session_.accept(world_.now(), {terms, entry_->received, has_files ? kFileWindowBytes : window_bytes_, entry_->kind});
 }
 
 void Peer::on_ended(const Error& error, bool is_remote) {

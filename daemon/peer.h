@@ -51,6 +51,8 @@ class Peer final : private SessionHolder {
   void handle_timeout();
   // The wire can take more.
   void on_writable();
+  // Bytes that may be read for now.
+  std::size_t room() const { return store_.room(entry_); }
   // The store has room again.
   void on_room();
   void pause(Duration retry_after);
@@ -68,10 +70,12 @@ class Peer final : private SessionHolder {
 
  private:
   void on_hello(const Syn& syn);
+  void on_closing(Disconnect::End end);
+  void count_refused(const Refusal& refusal);
   void accept(const SynAck& terms);
   void refuse(const Syn& syn, const Error& error);
   // Nothing of the session is on its way to the disk.
-  bool is_settled() const { return entry_->appended.through == entry_->durable.through; }
+  bool is_settled() const { return entry_->received.through == entry_->durable.through; }
   void on_ended(const Error& error, bool is_remote);
   void on_stranger(const Error& error);
   void turn();
@@ -80,6 +84,8 @@ class Peer final : private SessionHolder {
   void let_go(ErrorCode why);
 
   void on_committed() override;
+  void on_delivered() override;
+  void on_message_refused(const Refusal& refusal) override;
   void on_superseded() override;
   void on_trouble(const Error& trouble) override;
   ConnectionView view() override;
@@ -100,6 +106,7 @@ class Peer final : private SessionHolder {
   std::uint64_t damaged_counted_ = 0;
   std::optional<Syn> waiting_;  // a resume, until what was received before it is durable
   bool is_reading_ = true;
+  bool is_closing_ = false;  // waits for its files to be in the inbox
   bool is_refused_ = false;
   bool is_opened_ = false;
   bool in_turn_ = false;

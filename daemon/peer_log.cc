@@ -63,7 +63,7 @@ void PeerLog::on_refused(const Syn& syn, const Error& error) {
 // --- clients ---
 
 void PeerLog::on_admitted(const SessionEntry& entry, const SynAck& terms) {
-  begin_ = entry.appended;
+  begin_ = entry.received;
   is_resumed_ = terms.outcome == SynAck::Outcome::resumed;
   terms_ = std::string(terms.mode == OperationMode::burst ? "burst" : "step-by-step") + ", window " +
            grouped(terms.window_size) + ", packets to " + format_size(terms.max_packet_size);
@@ -89,7 +89,7 @@ void PeerLog::on_turn(Instant now, const SessionEntry& entry) {
   has_lasted_ = true;
   write(Severity::info, LogEvent::session_began,
         name(entry) + " session " + short_name(entry.id) + " has lasted a minute (" + terms_ + ", channel " +
-            entry.channel + "): " + counted(entry.appended.messages, {"message", "messages"}) + " so far",
+            entry.channel + "): " + counted(entry.received.messages, {"message", "messages"}) + " so far",
         entry);
 }
 
@@ -125,8 +125,8 @@ void PeerLog::on_lost(Instant now, const SessionEntry& entry, const Error& error
 
 std::string PeerLog::account(Instant now, const SessionEntry& entry) const {
   return name(entry) + " session " + short_name(entry.id) + " (" + terms_ +
-         "): " + counted(entry.appended.messages - begin_.messages, {"message", "messages"}) + ", " +
-         human_bytes(entry.appended.bytes - begin_.bytes) + " in " + human_time(now - since_) + "; ";
+         "): " + counted(entry.received.messages - begin_.messages, {"message", "messages"}) + ", " +
+         human_bytes(entry.received.bytes - begin_.bytes) + " in " + human_time(now - since_) + "; ";
 }
 
 }  // namespace cproto

@@ -13,6 +13,7 @@ int make_harmless(FileOp& op, FileStatus& ignored) {
   switch (op.kind) {
     case Kind::open: op.kind = Kind::open_to_read; return 0;
     case Kind::make_directory:
+    case Kind::make_folder:
     case Kind::remove:
       op.kind = Kind::status_of_path;
       op.status = &ignored;
@@ -23,7 +24,8 @@ int make_harmless(FileOp& op, FileStatus& ignored) {
     case Kind::status:
     case Kind::status_of_path:
     case Kind::expect_identity:
-    case Kind::list: return 0;
+    case Kind::list:
+    case Kind::hash: return 0;
     case Kind::create:
     case Kind::open_or_create:
     case Kind::write:
@@ -32,9 +34,15 @@ int make_harmless(FileOp& op, FileStatus& ignored) {
     case Kind::append_file:
     case Kind::zero_fill:
     case Kind::sync_data:
+    case Kind::sync_all:
     case Kind::sync_directory:
+    case Kind::reserve:
+    case Kind::share:
+    case Kind::finish:
     case Kind::make_link:
-    case Kind::rename: return EROFS;
+    case Kind::rename:
+    case Kind::move_file:
+    case Kind::move_beside: return EROFS;
   }
   return EROFS;
 }

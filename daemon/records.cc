@@ -1,5 +1,8 @@
 #include "daemon/records.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace cproto {
 
 namespace {
@@ -128,19 +131,54 @@ std::optional<SessionRecord> decode_session(ByteView body) {
 
 void encode_skipped(const SkippedRecord& record, Bytes& out) {
   ByteWriter writer(out);
-  writer.u64(record.payload_bytes);
-  writer.u8(record.ends_message ? 1 : 0);
+  put_position(writer, record.after);
   put_refusal(writer, record.refusal);
 }
 
 std::optional<SkippedRecord> decode_skipped(ByteView body) {
   ByteReader reader(body);
   SkippedRecord record;
-  record.payload_bytes = reader.u64();
-  record.ends_message = reader.u8() != 0;
+  record.after = take_position(reader);
   record.refusal = take_refusal(reader);
   if (reader.failed()) return std::nullopt;
   return record;
+}
+
+void encode_file(const FileRecord& record, Bytes& out) {
+  ByteWriter writer(out);
+  writer.u64(record.first.value);
+  writer.u8(static_cast<std::uint8_t>(record.state));
+  put_position(writer, record.after);
+  writer.u64(record.bytes);
+  writer.bytes(record.chain);
+  encode_message_header(record.header, out);
+}
+
+// Its name leads to a file, whoever wrote it.
+std::optional<FileRecord> decode_file(ByteView body) {
+  ByteReader reader(body);
+  FileRecord record;
+  record.first = {reader.u64()};
+  const std::uint8_t state = reader.u8();
+  record.after = take_position(reader);
+  record.bytes = reader.u64();
+  const ByteView chain = reader.bytes(record.chain.size());
+  if (reader.failed() || state > static_cast<std::uint8_t>(FileRecord::State::dropped)) return std::nullopt;
+  record.state = static_cast<FileRecord::State>(state);
+  std::copy(chain.begin(), chain.end(), record.chain.begin());
+  auto header = decode_message_header(reader.rest());
+  if (!std::holds_alternative<MessageHeader>(header)) return std::nullopt;
+  record.header = std::move(std::get<MessageHeader>(header));
+  if (record.header.kind != MessageKind::file || !is_valid_file_name(record.header.file.name)) return std::nullopt;
+  return record;
+}
+
+std::string file_part_path(const std::string& parts, std::uint64_t session, Seq first) {
+  std::uint8_t name[16];
+  store_be(name, session);
+  store_be(name + 8, first.value);
+  const std::string digits = to_hex(name);
+  return parts + "/" + digits.substr(0, 16) + "-" + digits.substr(16) + ".file";
 }
 
 void encode_pieces(const PiecesRecord& record, Bytes& out) {
@@ -180,6 +218,13 @@ void encode_checkpoint(const CheckpointRecord& record, Bytes& out) {
     writer.u64(part.session);
     put_pieces_head(writer, part.pieces);
   }
+  writer.u32(static_cast<std::uint32_t>(record.files.size()));
+  for (const CheckpointRecord::File& file : record.files) {
+    writer.u64(file.session);
+    writer.u64(file.first.value);
+    put_text(writer, file.client_id);
+    put_text(writer, file.name);
+  }
 }
 
 std::optional<CheckpointRecord> decode_checkpoint(ByteView body) {
@@ -193,6 +238,15 @@ std::optional<CheckpointRecord> decode_checkpoint(ByteView body) {
   for (std::size_t i = 0; i < parts && !reader.failed(); ++i) {
     const std::uint64_t session = reader.u64();
     record.parts.push_back({session, take_pieces_head(reader)});
+  }
+  const std::size_t files = reader.u32();
+  for (std::size_t i = 0; i < files && !reader.failed(); ++i) {
+    const std::uint64_t session = reader.u64();
+    const Seq first{reader.u64()};
+    std::string client_id = take_text(reader);
+    std::string name = take_text(reader);
+    if (!is_valid_name(client_id) || !is_valid_file_name(name)) reader.fail();
+    record.files.push_back({session, first, std::move(client_id), std::move(name)});
   }
   if (reader.failed()) return std::nullopt;
   return record;

@@ -29,11 +29,10 @@ struct SessionRecord {
 void encode_session(const SessionRecord& record, Bytes& out);
 std::optional<SessionRecord> decode_session(ByteView body);
 
-// STORE §4.2. One number whose bytes were thrown away.
+// STORE §4.2. Numbers whose bytes were thrown away.
 struct SkippedRecord {
-  std::uint64_t payload_bytes = 0;
-  bool ends_message = false;
-  Refusal refusal;  // set on the number by which the message was refused
+  Position after;   // the session's, behind them
+  Refusal refusal;  // set where the message was refused by one of them
 };
 void encode_skipped(const SkippedRecord& record, Bytes& out);
 std::optional<SkippedRecord> decode_skipped(ByteView body);
@@ -51,6 +50,21 @@ struct PiecesRecord {
 };
 void encode_pieces(const PiecesRecord& record, Bytes& out);
 std::optional<PiecesRecord> decode_pieces(ByteView body);
+
+// STORE §4.8. How far a file has come. Its bytes are in its part and synced.
+struct FileRecord {
+  enum class State : std::uint8_t { goes_on = 0, whole = 1, dropped = 2 };
+  Seq first;                     // number of its HEADER
+  State state = State::goes_on;  // whole: its digest agrees; dropped: given up by its sender
+  Position after;                // the session's, behind the numbers this record is for
+  std::uint64_t bytes = 0;       // in the part
+  Digest chain{};                // of the whole pieces among them (PROTOCOL §4.7)
+  MessageHeader header;          // as it came, with the digest once that came
+};
+void encode_file(const FileRecord& record, Bytes& out);
+std::optional<FileRecord> decode_file(ByteView body);
+// The part of a file: `first` is the number of its HEADER.
+std::string file_part_path(const std::string& parts, std::uint64_t session, Seq first);
 
 // STORE §4.6. Delivery writes behind `length` of this file from here on.
 struct LogRecord {
@@ -76,6 +90,14 @@ struct CheckpointRecord {
   std::uint64_t next_log_id = 1;
   std::vector<LogRecord> logs;
   std::vector<Part> parts;
+  // Whole files that are not in the inbox yet.
+  struct File {
+    std::uint64_t session = 0;
+    Seq first;
+    std::string client_id;
+    std::string name;
+  };
+  std::vector<File> files{};
 };
 void encode_checkpoint(const CheckpointRecord& record, Bytes& out);
 std::optional<CheckpointRecord> decode_checkpoint(ByteView body);

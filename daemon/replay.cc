@@ -1,11 +1,14 @@
 #include "daemon/replay.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/batch.h"
 #include "daemon/delivery_records.h"
+#include "daemon/records.h"
 #include "proto/frame.h"
 #include "proto/message.h"
+#include "proto/receiver.h"
 
 namespace cproto {
 
@@ -69,7 +72,7 @@ void Replay::second_pass(Chain& chain) {
       log_.error(LogEvent::journal_damaged,
                  "journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));
   }
-  for (const auto& [index, entry] : registry_.all()) entry->flying = entry->durable = entry->appended;
+  for (const auto& [index, entry] : registry_.all()) entry->received = entry->flying = entry->durable = entry->appended;
 }
 
 void Replay::apply(const Record& record, std::uint64_t batch) {
@@ -79,14 +82,16 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
     case RecordType::frames: return apply_frames(*entry, record);
     case RecordType::skipped: {
       const auto skipped = decode_skipped(record.body);
-      if (!skipped || record.first <= entry->appended.through) return;
-      entry->appended.through = record.first;
-      entry->appended.bytes += skipped->payload_bytes;
+      if (!skipped || skipped->after.through <= entry->appended.through) return;
+      entry->appended = skipped->after;
       if (skipped->refusal.code != ErrorCode::none) entry->refusals.push_back(skipped->refusal);
-      entry->appended.messages += skipped->ends_message ? 1u : 0u;
-      entry->appended.message.is_refused = !skipped->ends_message;
-      if (skipped->ends_message) entry->appended.message = {};
       return;
+    }
+    case RecordType::file: {
+      auto file = decode_file(record.body);
+      if (!file || file->after.through < entry->appended.through) return;
+      entry->appended = file->after;
+      return apply_file(*entry, std::move(*file), batch);
     }
     case RecordType::session: {
       const auto session = decode_session(record.body);
@@ -100,11 +105,18 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
       has_position_[entry->index] = true;
       return;
     }
-    case RecordType::forget: return registry_.forget(*entry);
+    case RecordType::forget: intake_.drop_restored(entry->index); return registry_.forget(*entry);
     case RecordType::pieces:
     case RecordType::log_opened:
     case RecordType::checkpoint: return;
   }
+}
+
+// STORE §4.8. Each record of a file says all that is known of it; one that is whole is delivery's.
+void Replay::apply_file(SessionEntry& entry, FileRecord file, std::uint64_t batch) {
+  if (file.state == FileRecord::State::goes_on) return intake_.restore(entry.index, file, batch);
+  intake_.drop_restored(entry.index);
+  if (file.state == FileRecord::State::whole && batch > delivery_.delivered()) entry.note_undelivered(file.first);
 }
 
 void Replay::apply_frames(SessionEntry& entry, const Record& record) {
@@ -120,16 +132,8 @@ void Replay::apply_frames(SessionEntry& entry, const Record& record) {
 void Replay::apply_frame(SessionEntry& entry, Seq number, ByteView frame) {
   Position& position = entry.appended;
   if (number <= position.through) return;
-  const FrameHeader header = decode_header(frame.data());
-  MessageKind kind = MessageKind::none;
-  if (header.type == FrameType::header) {
-    const auto decoded = decode_message_header(frame.subspan(kHeaderSize));
-    if (const MessageHeader* message = std::get_if<MessageHeader>(&decoded)) kind = message->kind;
-  }
-  const MessageStep step = advance(position.message, header.type, number, header.payload_size, entry.kind, kind);
-  position.through = number;
-  position.bytes += header.payload_size;
-  if (step == MessageStep::ends || step == MessageStep::abandoned) ++position.messages;
+  position.through = {number.value - 1};  // numbers before it may be lost to damage
+  advance(position, decode_header(frame.data()), frame.subspan(kHeaderSize), entry.kind);
 }
 
 }  // namespace cproto

@@ -10,6 +10,7 @@
 
 #include "daemon/delivery.h"
 #include "daemon/disk.h"
+#include "daemon/file_intake.h"
 #include "daemon/log.h"
 #include "daemon/records.h"
 #include "daemon/recovery.h"
@@ -20,9 +21,9 @@ namespace cproto {
 class Replay {
  public:
   // `on_progress`, if there is one, hears now and then what is done.
-  Replay(Disk& disk, SessionRegistry& registry, Delivery& delivery, Log& log,
+  Replay(Disk& disk, SessionRegistry& registry, FileIntake& intake, Delivery& delivery, Log& log,
          const std::function<void(const std::string&)>& on_progress)
-      : disk_(disk), registry_(registry), delivery_(delivery), log_(log), on_progress_(on_progress) {}
+      : disk_(disk), registry_(registry), intake_(intake), delivery_(delivery), log_(log), on_progress_(on_progress) {}
 
   // Damage is said and passed over; what is intact is kept.
   void run(Chain& chain);
@@ -32,11 +33,13 @@ class Replay {
   void first_pass(Chain& chain);
   void second_pass(Chain& chain);
   void apply(const Record& record, std::uint64_t batch);
+  void apply_file(SessionEntry& entry, FileRecord file, std::uint64_t batch);
   void apply_frames(SessionEntry& entry, const Record& record);
   void apply_frame(SessionEntry& entry, Seq number, ByteView frame);
 
   Disk& disk_;
   SessionRegistry& registry_;
+  FileIntake& intake_;
   Delivery& delivery_;
   Log& log_;
   const std::function<void(const std::string&)>& on_progress_;

@@ -18,7 +18,7 @@ constexpr Noun kMessages{"message", "messages"};
 constexpr Noun kSessions{"session", "sessions"};
 
 std::uint64_t in_flight(const SessionEntry& entry) {
-  return entry.appended.through.value - entry.durable.through.value;
+  return entry.received.through.value - entry.durable.through.value;
 }
 
 // Those that are not over, by client and then name.

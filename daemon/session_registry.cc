@@ -49,7 +49,7 @@ std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn
   entry.appended.through = syn.resume->acknowledged;
   entry.appended.bytes = syn.resume->acknowledged_bytes;
   entry.appended.messages = syn.resume->acknowledged_messages;
-  entry.flying = entry.durable = entry.appended;
+  entry.received = entry.flying = entry.durable = entry.appended;
   *admission = this->admission(syn, entry, SynAck::Outcome::restarted);
   admission->was_restarted = true;
   return added;
@@ -91,6 +91,8 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
   terms.durable_bytes = entry.durable.bytes;
   terms.durable_messages = entry.durable.messages;
   terms.message_size_max = options_.message_size_max;
+  terms.file_size_max = options_.file_size_max;
+  entry.window_size = terms.window_size;
   terms.software = "cprotod/" CPROTO_VERSION;
   const MessageState& message = entry.durable.message;
   if (message.is_begun) terms.unfinished = {message.first, message.bytes, message.kind};
@@ -124,7 +126,8 @@ std::string SessionRegistry::assign_client_id() {
 void SessionRegistry::release(SessionEntry& entry, const SessionHolder& holder) {
   if (entry.holder != &holder) return;
   entry.holder = nullptr;
-  if (entry.record_batch == 0 && !entry.is_touched && !entry.is_flying) purge(entry.index);
+  const bool is_waiting = entry.received.through != entry.appended.through;
+  if (entry.record_batch == 0 && !entry.is_touched && !entry.is_flying && !is_waiting) purge(entry.index);
 }
 
 void SessionRegistry::forget(SessionEntry& entry) {

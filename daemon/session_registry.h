@@ -40,6 +40,10 @@ class SessionHolder {
   virtual void on_kicked() = 0;
   // More of the session is durable than before.
   virtual void on_committed() = 0;
+  // Every file of the session that is whole is where people look for it.
+  virtual void on_delivered() = 0;
+  // A message that was received is refused after all; on_committed() follows when that is durable.
+  virtual void on_message_refused(const Refusal& refusal) = 0;
   // A newer connection has taken the session over; it is no longer this holder's.
   virtual void on_superseded() = 0;
   // The disk does not take what was received: for a while nothing more of the session becomes durable.
@@ -55,7 +59,9 @@ struct SessionEntry {
   MessageKind kind = MessageKind::text;
   std::uint64_t attempt = 0;
   std::uint32_t max_packet_size = 0;
-  Position appended;                       // handed to the journal: what comes again is a duplicate
+  std::uint32_t window_size = 1;           // of its connection
+  Position received;                       // what comes again is a duplicate
+  Position appended;                       // of that: handed to the journal
   Position flying;                         // of the batch on its way to the disk
   Position durable;                        // told, or to be told, to the client
   std::vector<Refusal> refusals;           // recorded, and not yet shown to be known
@@ -66,9 +72,14 @@ struct SessionEntry {
   SessionHolder* holder = nullptr;
   Instant left_at = kNever;                // its last connection ended then; kNever: none has since the start
   ErrorCode last_error = ErrorCode::none;  // that its last connection ended with
+  std::vector<Seq> undelivered;            // first numbers of files that are whole and not in the inbox yet
   bool is_touched = false;                 // something of it is gathered for the next batch
   bool is_flying = false;                  // something of it is in the batch on its way
   bool is_forgotten = false;               // finished; goes once delivery has passed it
+
+  void note_undelivered(Seq first) {
+    if (std::find(undelivered.begin(), undelivered.end(), first) == undelivered.end()) undelivered.push_back(first);
+  }
 };
 
 struct RegistryOptions {
@@ -77,6 +88,7 @@ struct RegistryOptions {
   std::uint32_t window_size = kWindowMax;
   bool restart_unknown = false;  // [session] unknown = "restart"
   std::uint64_t message_size_max = 64u << 20;
+  std::uint64_t file_size_max = 0;  // 0: none
   std::size_t clients_max = 10000;
   std::size_t channels_per_client_max = 100;
 };

@@ -33,6 +33,7 @@ Store::Store(Disk& disk, const StoreOptions& options, const World& world, Log& l
     : disk_(disk), options_(options), world_(world), log_(log) {}
 
 Store::~Store() {
+  intake_.reset();
   delivery_.reset();
   journal_.reset();
 }
@@ -105,6 +106,10 @@ std::optional<StoreProblem> Store::recover() {
   RegistryOptions registry = options_.registry;
   registry.store = id_;
   registry_ = std::make_unique<SessionRegistry>(registry, world_.draw_id);
+  FileIntakeOptions intake;
+  intake.parts = file_parts();
+  intake.inbox = inbox();
+  intake_ = std::make_unique<FileIntake>(disk_, intake, log_, *this);
   delivery_ = make_delivery();
   const JournalOptions journal{path("journal"), id_, secret_, options_.segment_size};
   auto found = find_chain(disk_, journal, options_.on_progress);
@@ -113,7 +118,10 @@ std::optional<StoreProblem> Store::recover() {
   for (const std::string& line : chain.damage) log_.error(LogEvent::journal_damaged, "journal: " + line);
   if (chain.torn_batches > 0)
     log_.info(LogEvent::recovered, "journal: the last batch was not written whole; nobody was told of it");
-  Replay(disk_, *registry_, *delivery_, log_, options_.on_progress).run(chain);
+  Replay(disk_, *registry_, *intake_, *delivery_, log_, options_.on_progress).run(chain);
+  delivery_->visit_files([this](std::uint64_t session, Seq first) {
+    if (SessionEntry* entry = registry_->find(session)) entry->note_undelivered(first);
+  });
   if (std::string trouble = delivery_->open_again(); !trouble.empty()) return StoreProblem{EACCES, false, trouble};
   // The folders made on the way have to be there before anything in them counts.
   Job sync{file_op::sync_directory(options_.directory), file_op::sync_directory(parent_of(inbox()))};
@@ -124,12 +132,15 @@ std::optional<StoreProblem> Store::recover() {
   if (auto* problem = std::get_if<StoreProblem>(&position)) return std::move(*problem);
   journal_ = std::make_unique<Journal>(disk_, journal, std::move(std::get<JournalPosition>(position)), *this);
   last_batch_ = world_.now();
-  delivery_->start(world_.now(), *journal_);
+  delivery_->start(world_.now(), *journal_, wanted_parts());
   if (batches > 0)
     log_.info(LogEvent::recovered, "recovered " + std::to_string(registry_->size()) + " sessions from " +
                                        std::to_string(batches) + " batches");
   return std::nullopt;
 }
+
+// A part is renamed into the inbox, and a second name links to it: both must be on the inbox's file system.
+std::string Store::file_parts() const { return options_.inbox.empty() ? path("partial") : inbox() + "/.cproto"; }
 
 std::string Store::inbox() const { return options_.inbox.empty() ? path("inbox") : options_.inbox; }
 
@@ -139,8 +150,26 @@ std::unique_ptr<Delivery> Store::make_delivery() {
   // A second name must be on the inbox's file system.
   delivery.links = options_.inbox.empty() ? path("open") : inbox() + "/.cproto";
   delivery.parts = path("partial");
+  delivery.file_parts = file_parts();
+  delivery.existing_file = options_.existing_file;
   delivery.assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
-  return std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
+  auto made = std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
+  made->set_on_placed([this](std::uint64_t session, Seq first) { on_placed(session, first); });
+  return made;
+}
+
+// Of files: whatever is not whole, or not in the inbox yet.
+std::set<std::string> Store::wanted_parts() const {
+  std::set<std::string> wanted;
+  intake_->add_wanted(wanted);
+  for (const auto& [index, entry] : registry_->all())
+    for (const Seq first : entry->undelivered) wanted.insert(file_part_path(file_parts(), index, first));
+  return wanted;
+}
+
+void Store::set_existing_file(ExistingFile existing_file) {
+  options_.existing_file = existing_file;
+  delivery_->set_existing_file(existing_file);
 }
 
 // --- appending ---
@@ -163,20 +192,65 @@ void Store::record_session(SessionEntry& entry) {
 }
 
 void Store::append(SessionEntry& entry, const server_event::Received& run) {
-  CPROTO_ASSERT(run.first == entry.appended.through.next());
-  touch(entry);
-  journal_->append(
-      {.type = RecordType::frames, .session = entry.index, .first = run.first, .count = run.count, .body = run.frames});
-  entry.appended = run.after;
+  CPROTO_ASSERT(run.first == entry.received.through.next());
+  if (run.is_file || intake_->is_waiting(entry.index))
+    intake_->take(world_.now(), entry, run);
+  else
+    append_frames(entry, run.first, run.count, run.frames, run.after);
+  entry.received = run.after;
 }
 
 void Store::append(SessionEntry& entry, const server_event::Skipped& skipped) {
-  CPROTO_ASSERT(skipped.number == entry.appended.through.next());
+  CPROTO_ASSERT(skipped.number == entry.received.through.next());
+  if (intake_->has_file(entry.index) || intake_->is_waiting(entry.index))
+    intake_->take(world_.now(), entry, skipped);
+  else
+    append_skipped(entry, skipped.number, 1, {skipped.after, skipped.refusal});
+  entry.received = skipped.after;
+}
+
+// What waited behind the bytes of a file, or was them. Its turn has come.
+std::uint64_t Store::append(std::uint64_t session, const FileIntake::Ready& ready) {
+  SessionEntry& entry = *registry_->find(session);
+  if (const auto* frames = std::get_if<FileIntake::Ready::Frames>(&ready.what)) {
+    append_frames(entry, ready.first, ready.count, frames->bytes, ready.after);
+  } else if (const auto* skipped = std::get_if<SkippedRecord>(&ready.what)) {
+    const bool is_new = skipped->refusal.code != ErrorCode::none;
+    append_skipped(entry, ready.first, ready.count, *skipped);
+    if (is_new && entry.holder != nullptr) entry.holder->on_message_refused(skipped->refusal);
+  } else {
+    append_file(entry, ready.first, ready.count, std::get<FileRecord>(ready.what));
+  }
+  return journal_->gathering_number();
+}
+
+void Store::append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after) {
+  CPROTO_ASSERT(first == entry.appended.through.next());
+  touch(entry);
+  journal_->append(
+      {.type = RecordType::frames, .session = entry.index, .first = first, .count = count, .body = frames});
+  entry.appended = after;
+}
+
+// STORE §4.8. One that is whole is written twice: without it nobody would know what to do with the bytes.
+void Store::append_file(SessionEntry& entry, Seq first, std::uint32_t count, const FileRecord& file) {
+  CPROTO_ASSERT(count == 0 || first == entry.appended.through.next());
   touch(entry);
   Bytes body;
-  encode_skipped({skipped.payload_bytes, skipped.ends_message, skipped.refusal}, body);
-  journal_->append(
-      {.type = RecordType::skipped, .session = entry.index, .first = skipped.number, .count = 1, .body = body});
+  encode_file(file, body);
+  const bool is_whole = file.state == FileRecord::State::whole;
+  for (int copy = 0; copy < (is_whole ? 2 : 1); ++copy)
+    journal_->append({.type = RecordType::file, .session = entry.index, .first = first, .count = count, .body = body});
+  entry.appended = file.after;
+  if (is_whole) entry.note_undelivered(file.first);
+}
+
+void Store::append_skipped(SessionEntry& entry, Seq first, std::uint32_t count, const SkippedRecord& skipped) {
+  CPROTO_ASSERT(first == entry.appended.through.next());
+  touch(entry);
+  Bytes body;
+  encode_skipped(skipped, body);
+  journal_->append({.type = RecordType::skipped, .session = entry.index, .first = first, .count = count, .body = body});
   entry.appended = skipped.after;
   if (skipped.refusal.code == ErrorCode::none) return;
   entry.refusals.push_back(skipped.refusal);
@@ -186,6 +260,7 @@ void Store::append(SessionEntry& entry, const server_event::Skipped& skipped) {
 void Store::forget(SessionEntry& entry) {
   registry_->forget(entry);
   entry.holder = nullptr;
+  intake_->forget(entry.index, journal_->gathering_number());
   if (entry.record_batch == 0) return registry_->purge(entry.index);
   record_end(entry);
 }
@@ -229,6 +304,7 @@ void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
   }
   tell(durable, [](SessionHolder& holder) { holder.on_committed(); });
   delivery_->on_durable(world_.now(), batch);
+  intake_->on_durable(batch.number);
   if (on_room_ && (was_full || room() > 0)) on_room_();
 }
 
@@ -262,7 +338,7 @@ void Store::on_failed(int error, std::uint32_t segment) {
   retry_at_ = now + kRetryAfter;
   std::vector<SessionEntry*> waiting;
   for (const auto& [index, entry] : registry_->all())
-    if (entry->holder != nullptr && entry->appended.through != entry->durable.through) waiting.push_back(entry.get());
+    if (entry->holder != nullptr && entry->received.through != entry->durable.through) waiting.push_back(entry.get());
   tell(waiting, [this](SessionHolder& holder) { holder.on_trouble(*trouble_); });
 }
 
@@ -274,7 +350,33 @@ bool Store::carry_forward(std::uint64_t before_batch) {
     // Delivery has not passed its end yet: what is on the way to the inbox needs to be known, and the end after it.
     if (entry->is_forgotten) record_end(*entry);
   }
-  return delivery_->carry_forward(before_batch);
+  const auto has_space = [this] { return journal_->has_space(kBlockSize); };
+  const auto position_of = [this](std::uint64_t session) { return registry_->find(session)->appended; };
+  return intake_->carry_forward(before_batch, has_space, position_of) && delivery_->carry_forward(before_batch);
+}
+
+// --- what the intake says ---
+
+void Store::flush() {
+  intake_->flush(world_.now());
+  journal_->flush();
+}
+
+void Store::on_trouble(std::uint64_t session, const Error& trouble) {
+  ++counters_.failures;
+  if (SessionEntry* entry = registry_->find(session); entry->holder != nullptr) entry->holder->on_trouble(trouble);
+}
+
+void Store::on_step() {
+  journal_->flush();
+  if (on_room_ && room() > 0) on_room_();
+}
+
+// A file is where people look for it; its session may be waiting to hear that all are.
+void Store::on_placed(std::uint64_t session, Seq first) {
+  SessionEntry* entry = registry_->find(session);
+  if (entry == nullptr || std::erase(entry->undelivered, first) == 0) return;
+  if (entry->undelivered.empty() && entry->holder != nullptr) entry->holder->on_delivered();
 }
 
 // --- delivery that begins again ---
@@ -294,7 +396,7 @@ void Store::restart_delivery() {
   const std::string trouble = next->open_again();
   if (!trouble.empty()) log_.error(LogEvent::inbox_blocked, trouble);
   delivery_ = std::move(next);
-  trouble.empty() ? delivery_->start(world_.now(), *journal_) : delivery_->restart_later(world_.now());
+  trouble.empty() ? delivery_->start(world_.now(), *journal_, wanted_parts()) : delivery_->restart_later(world_.now());
 }
 
 void Store::read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each) {
@@ -328,7 +430,8 @@ void Store::verify(JournalCheck::Damage damage, JournalCheck::Done done) {
 
 Instant Store::next_deadline() const {
   const Instant seal_at = is_settling_ && delivery_->is_idle() ? last_batch_ : last_batch_ + kSealAfter;
-  return std::min({delivery_->next_deadline(), retry_at_, !is_sealed_ && journal_->can_seal() ? seal_at : kNever});
+  return std::min({delivery_->next_deadline(), intake_->next_deadline(), retry_at_,
+                   !is_sealed_ && journal_->can_seal() ? seal_at : kNever});
 }
 
 void Store::handle_timeout() {
@@ -339,17 +442,21 @@ void Store::handle_timeout() {
   }
   if (now >= delivery_->restart_at()) restart_delivery();
   delivery_->handle_timeout(now);
+  flush();
   const bool is_time = now - last_batch_ >= kSealAfter || (is_settling_ && delivery_->is_idle());
   if (!is_sealed_ && is_time) journal_->seal();
 }
 
 void Store::settle() {
   if (!std::exchange(is_settling_, true)) delivery_->request_checkpoint();
+  intake_->settle();
   delivery_->pump(world_.now());
-  journal_->flush();
+  flush();
   if (delivery_->is_idle()) handle_timeout();
 }
 
-bool Store::is_at_rest() const { return journal_->is_idle() && delivery_->is_idle() && is_sealed_; }
+bool Store::is_at_rest() const {
+  return journal_->is_idle() && intake_->is_idle() && delivery_->is_idle() && is_sealed_;
+}
 
 }  // namespace cproto

@@ -2,9 +2,11 @@
 // received; it tells them what of it is on disk. Opens a store after whatever happened to it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "daemon/counters.h"
 #include "daemon/delivery.h"
 #include "daemon/disk.h"
+#include "daemon/file_intake.h"
 #include "daemon/journal.h"
 #include "daemon/journal_check.h"
 #include "daemon/log.h"
@@ -25,6 +28,7 @@ namespace cproto {
 struct StoreOptions {
   std::string directory;
   std::string inbox;  // empty: "inbox" in the directory
+  ExistingFile existing_file = ExistingFile::replace;
   std::uint64_t segment_size = 64u << 20;
   RegistryOptions registry;  // its store id is filled in
   // Now and then while the store is opened: what of it is done, for people.
@@ -37,7 +41,7 @@ struct World {
   std::function<Id128()> draw_id;  // 128 random bits
 };
 
-class Store final : public Journal::Owner {
+class Store final : public Journal::Owner, public FileIntake::Owner {
  public:
   // Opens the store in options.directory, or creates it. Recovers what an earlier run left; lines about it go to `log`.
   static std::variant<std::unique_ptr<Store>, StoreProblem> open(Disk& disk, const StoreOptions& options,
@@ -58,20 +62,31 @@ class Store final : public Journal::Owner {
 
   // For sessions that begin, or come back, from now on. The store's id stays.
   void set_limits(const RegistryOptions& options) { registry_->set_options(options); }
+  // For files that are whole from now on.
+  void set_existing_file(ExistingFile existing_file);
 
   // --- data: durable when the holder hears on_committed() ---
   void append(SessionEntry& entry, const server_event::Received& run);
   void append(SessionEntry& entry, const server_event::Skipped& skipped);
+  // Nothing of the session is missing where it belongs, as far as it was received and is durable.
+  static bool is_delivered(const SessionEntry& entry) { return entry.undelivered.empty(); }
   // Bytes that may be read for now; 0: stop reading, and go on when on_room is called.
   std::size_t room() const { return trouble_ ? 0 : journal_->room(); }
+  // The same of one session, or of a connection that has none yet (nullptr).
+  std::size_t room(const SessionEntry* entry) const {
+    return entry == nullptr ? room() : std::min(room(), intake_->room(entry->index));
+  }
   // Called when room() has become more than 0 again.
   void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
   // Why nothing is acknowledged at the moment; nullptr if it is.
   const Error* trouble() const { return trouble_ ? &*trouble_ : nullptr; }
+  const Error* trouble(const SessionEntry& entry) const {
+    return trouble_ ? &*trouble_ : intake_->trouble(entry.index);
+  }
 
   // --- the turn ---
   // Hands what was appended to the disk. Call once a turn of the loop.
-  void flush() { journal_->flush(); }
+  void flush();
   void handle_timeout();
   Instant next_deadline() const;
   // Nothing is under way: everything appended is durable, delivered and sealed.
@@ -96,10 +111,16 @@ class Store final : public Journal::Owner {
   void tell(const std::vector<SessionEntry*>& entries, const std::function<void(SessionHolder&)>& what);
   std::optional<StoreProblem> recover();
   std::string inbox() const;
+  std::string file_parts() const;
   std::unique_ptr<Delivery> make_delivery();
   void restart_delivery();
   void read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each);
 
+  void append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after);
+  void append_skipped(SessionEntry& entry, Seq first, std::uint32_t count, const SkippedRecord& skipped);
+  void append_file(SessionEntry& entry, Seq first, std::uint32_t count, const FileRecord& file);
+  void on_placed(std::uint64_t session, Seq first);
+  std::set<std::string> wanted_parts() const;
   void record_session(SessionEntry& entry);
   void record_end(const SessionEntry& entry);
   void touch(SessionEntry& entry);
@@ -109,6 +130,10 @@ class Store final : public Journal::Owner {
   void on_failed(int error, std::uint32_t segment) override;
   bool carry_forward(std::uint64_t before_batch) override;
 
+  std::uint64_t append(std::uint64_t session, const FileIntake::Ready& ready) override;
+  void on_trouble(std::uint64_t session, const Error& trouble) override;
+  void on_step() override;
+
   Disk& disk_;
   StoreOptions options_;
   World world_;
@@ -116,6 +141,7 @@ class Store final : public Journal::Owner {
   StoreId id_{};
   std::uint64_t secret_ = 0;
   std::unique_ptr<SessionRegistry> registry_;
+  std::unique_ptr<FileIntake> intake_;
   std::unique_ptr<Delivery> delivery_;
   std::unique_ptr<Journal> journal_;
   std::vector<SessionEntry*> touched_;  // with something in the batch being gathered

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 
@@ -112,6 +113,61 @@ int make_link(const std::string& path, const std::string& target) {
   return negative_to_errno(::link(path.c_str(), target.c_str()));
 }
 
+int make_folder(const FileOp& op) {
+  if (::mkdir(op.path.c_str(), op.mode) == 0) return 0;
+  if (errno != EEXIST) return errno;
+  struct stat status {};
+  if (::lstat(op.path.c_str(), &status) < 0) return errno;
+  return S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+}
+
+int rename_without_replacing(const std::string& path, const std::string& target) {
+  return negative_to_errno(::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE));
+}
+
+int move_file(const FileOp& op) {
+  const int error = negative_to_errno(::rename(op.path.c_str(), op.target.c_str()));
+  return error == ENOENT && ::access(op.path.c_str(), F_OK) < 0 ? 0 : error;
+}
+
+// A name that would be too long loses its end to the number.
+int move_beside(const FileOp& op) {
+  std::string target = op.target;
+  for (unsigned number = 1;; ++number) {
+    const int error = rename_without_replacing(op.path, target);
+    if (error == ENOENT && ::access(op.path.c_str(), F_OK) < 0) return 0;
+    if (error != EEXIST) return error;
+    const std::string suffix = "~" + std::to_string(number);
+    const std::size_t slash = op.target.find_last_of('/');
+    target =
+        op.target.substr(0, slash + 1 + std::min(op.target.size() - slash - 1, kFileNameMax - suffix.size())) + suffix;
+  }
+}
+
+int reserve(int fd, std::uint64_t size) {
+  if (size == 0) return 0;
+  const int error = negative_to_errno(::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)));
+  return error == EOPNOTSUPP || error == ENOSYS ? 0 : error;
+}
+
+// Who may not give a file to that group leaves it with its own: readers are then told by its permissions.
+int share(int fd, const std::string& directory) {
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) < 0) return errno;
+  const int error = negative_to_errno(::fchown(fd, static_cast<uid_t>(-1), status.st_gid));
+  return error == EPERM ? 0 : error;
+}
+
+int finish(int fd, const FileOp& op) {
+  if (::ftruncate(fd, static_cast<off_t>(op.size)) < 0 || ::fchmod(fd, op.mode & 0777) < 0) return errno;
+  if (!op.mtime) return 0;
+  timespec times[2]{};
+  times[0].tv_nsec = UTIME_OMIT;
+  times[1].tv_sec = op.mtime->seconds;
+  times[1].tv_nsec = op.mtime->nanoseconds;
+  return negative_to_errno(::futimens(fd, times));
+}
+
 int list_directory(const std::string& path, std::vector<std::string>& names) {
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return errno;
@@ -147,13 +203,17 @@ int run_operation(FileOp& op) {
     case Kind::write_file: return copy_file(op, op.offset);
     case Kind::zero_fill: return zero_fill(fd, op.size);
     case Kind::sync_data: return negative_to_errno(::fdatasync(fd));
+    case Kind::sync_all: return negative_to_errno(::fsync(fd));
     case Kind::sync_directory: return sync_directory(op.path);
     case Kind::make_directory: {
       const int error = negative_to_errno(::mkdir(op.path.c_str(), op.mode));
       return error == EEXIST ? 0 : error;
     }
+    case Kind::make_folder: return make_folder(op);
     case Kind::make_link: return make_link(op.path, op.target);
     case Kind::rename: return negative_to_errno(::rename(op.path.c_str(), op.target.c_str()));
+    case Kind::move_file: return move_file(op);
+    case Kind::move_beside: return move_beside(op);
     case Kind::remove: {
       const int error = negative_to_errno(::unlink(op.path.c_str()));
       return error == ENOENT ? 0 : error;
@@ -166,6 +226,10 @@ int run_operation(FileOp& op) {
       return status.device == op.status->device && status.inode == op.status->inode ? 0 : ESTALE;
     }
     case Kind::list: return list_directory(op.path, *op.names);
+    case Kind::reserve: return reserve(fd, op.size);
+    case Kind::share: return share(fd, op.path);
+    case Kind::finish: return finish(fd, op);
+    case Kind::hash: op.digest->update(op.bytes); return 0;
   }
   return EINVAL;
 }

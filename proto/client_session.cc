@@ -257,10 +257,17 @@ void ClientSession::begin(const MessageHeader& header) {
   in_message_ = true;
 }
 
+void ClientSession::tell_digest(const Digest& digest) {
+  CPROTO_ASSERT(can_send() && in_message_);
+  Bytes payload;
+  encode_message_header({MessageKind::file, {}, {}, digest}, payload);
+  sender_.push(FrameType::header, payload, false);
+}
+
 void ClientSession::abandon() {
   CPROTO_ASSERT(can_send() && in_message_);
   Bytes payload;
-  encode_message_header({MessageKind::none, {}}, payload);
+  encode_message_header({}, payload);
   sender_.push(FrameType::header, payload, true);
   in_message_ = false;
 }

@@ -83,6 +83,9 @@ class ClientSession {
   Sent send(ByteView part, bool is_last);
   // Says what the next message is, where it is not what the SYN said. Pre: can_send(), no message begun.
   void begin(const MessageHeader& header);
+  // Says what the bytes of the file under way come to; its last part follows (PROTOCOL §4.7). Pre: can_send(), a
+  // message of kind file is begun.
+  void tell_digest(const Digest& digest);
   // Gives up the message begun; the server throws it away. Pre: can_send(), a message is begun.
   void abandon();
   // Ends the session (finish) or the connection (pause) once everything sent is durable. Later sends are a bug.

@@ -22,7 +22,7 @@ std::string_view cut_text(std::string_view text, std::size_t size) {
 
 }  // namespace
 
-const std::array<ErrorEntry, 31> kErrors{{
+const std::array<ErrorEntry, 34> kErrors{{
     {C::bad_checksum, K::retry_now, "bad_checksum", "a frame arrived damaged; send again from this number"},
     {C::framing_lost, K::retry_now, "framing_lost", "too many damaged frames; connect again and resume"},
     {C::frame_too_large, K::go_away, "frame_too_large", "the frame is larger than was agreed"},
@@ -58,6 +58,10 @@ const std::array<ErrorEntry, 31> kErrors{{
     {C::too_many_clients, K::retry_after, "too_many_clients", "the server knows as many clients as it may"},
     {C::too_many_channels, K::retry_after, "too_many_channels", "the client has as many channels as it may"},
     {C::kicked, K::retry_after, "kicked", "an operator of the server ended the connection"},
+    {C::bad_file_name, K::never_message, "bad_file_name",
+     "a file's name has 1 to 255 bytes, no slash, no control bytes, and is neither . nor .."},
+    {C::file_differs, K::never_message, "file_differs", "the file's bytes are not those that were announced"},
+    {C::no_space_for_file, K::never_message, "no_space_for_file", "the file does not fit on the server's disk"},
 }};
 
 const ErrorEntry* find_error(ErrorCode code) {

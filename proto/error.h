@@ -47,6 +47,9 @@ enum class ErrorCode : std::uint16_t {
   too_many_clients = 29,
   too_many_channels = 30,
   kicked = 31,
+  bad_file_name = 32,
+  file_differs = 33,
+  no_space_for_file = 34,
 };
 
 // What the one who hears an error does about it.
@@ -66,7 +69,7 @@ struct ErrorEntry {
 };
 
 // All codes but `none`, in the order of their numbers.
-extern const std::array<ErrorEntry, 31> kErrors;
+extern const std::array<ErrorEntry, 34> kErrors;
 
 // The registry's entry, or nullptr for a code of a later version.
 const ErrorEntry* find_error(ErrorCode code);

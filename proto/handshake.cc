@@ -83,6 +83,8 @@ std::optional<Error> read_syn_ack_tlv(const Tlv& tlv, SynAck& syn_ack) {
       return is_valid_name(syn_ack.client_id) ? std::nullopt : std::optional(Error::of(ErrorCode::bad_client_id));
     case kTlvMessageSizeMax:
       return tlv_number(tlv, syn_ack.message_size_max) ? std::nullopt : std::optional(malformed_tlv(tlv));
+    case kTlvFileSizeMax:
+      return tlv_number(tlv, syn_ack.file_size_max) ? std::nullopt : std::optional(malformed_tlv(tlv));
     case kTlvUnfinished:
       syn_ack.unfinished = {{value.u64()}, value.u64(), static_cast<MessageKind>(value.u8())};
       if (value.failed()) return malformed_tlv(tlv);
@@ -185,6 +187,7 @@ void encode_syn_ack(const SynAck& syn_ack, Bytes& out) {
   writer.u64(syn_ack.limit_bytes);
   if (!syn_ack.client_id.empty()) put_tlv(writer, kTlvAssignedClientId, as_bytes(syn_ack.client_id));
   if (syn_ack.message_size_max > 0) put_tlv_number(writer, kTlvMessageSizeMax, syn_ack.message_size_max);
+  if (syn_ack.file_size_max > 0) put_tlv_number(writer, kTlvFileSizeMax, syn_ack.file_size_max);
   if (syn_ack.unfinished) {
     Bytes value;
     ByteWriter unfinished(value);

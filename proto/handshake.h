@@ -65,6 +65,7 @@ struct SynAck {
   Seq limit_number;                    // PROTOCOL §6.2
   std::uint64_t limit_bytes = 0;
   std::uint64_t message_size_max = 0;  // 0: none
+  std::uint64_t file_size_max = 0;     // 0: none
   std::string client_id;               // set where the server assigned it
   struct Unfinished {
     Seq first;

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "proto/bytes.h"
+#include "proto/digest.h"
 #include "proto/error.h"
 #include "proto/frame.h"
 #include "proto/options.h"
@@ -15,10 +16,27 @@
 
 namespace cproto {
 
-// PROTOCOL §4.4. The payload of a HEADER: what the message that follows is. kind none abandons the one begun.
+// PROTOCOL §4.7. What is said of a file before its bytes.
+struct FileDescription {
+  struct Time {
+    std::int64_t seconds = 0;  // since 1970, UTC
+    std::uint32_t nanoseconds = 0;
+    bool operator==(const Time&) const = default;
+  };
+  std::string name;                   // as it came: it may not be valid
+  std::optional<std::uint64_t> size;  // bytes; nullopt: not known before its end
+  std::optional<std::uint32_t> mode;  // permission bits
+  std::optional<Time> mtime;
+  bool operator==(const FileDescription&) const = default;
+};
+
+// PROTOCOL §4.4. The payload of a HEADER: what the message that follows is. kind none abandons the one begun; kind file
+// with a digest, inside a file, says what its bytes must come to.
 struct MessageHeader {
   MessageKind kind = MessageKind::none;
-  std::string channel;  // empty: the session's
+  std::string channel;     // empty: the session's
+  FileDescription file{};  // of kind file
+  std::optional<Digest> digest{};
 };
 void encode_message_header(const MessageHeader& header, Bytes& out);
 std::variant<MessageHeader, Error> decode_message_header(ByteView payload);

@@ -65,4 +65,16 @@ constexpr bool is_valid_name(std::string_view name) {
   return true;
 }
 
+// PROTOCOL §4.7. The name of a file: 1 to 255 bytes, no '/', no control bytes, not "." or "..". Any other byte is as
+// good as another: names need not be UTF-8.
+inline constexpr std::size_t kFileNameMax = 255;
+constexpr bool is_valid_file_name(std::string_view name) {
+  if (name.empty() || name.size() > kFileNameMax || name == "." || name == "..") return false;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || byte == '/') return false;
+  }
+  return true;
+}
+
 }  // namespace cproto

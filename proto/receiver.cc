@@ -6,6 +6,20 @@
 
 namespace cproto {
 
+MessageStep advance(Position& position, const FrameHeader& header, ByteView payload, MessageKind default_kind) {
+  MessageKind kind = MessageKind::none;
+  if (header.type == FrameType::header) {
+    const auto decoded = decode_message_header(payload);
+    if (const MessageHeader* message = std::get_if<MessageHeader>(&decoded)) kind = message->kind;
+  }
+  position.through = position.through.next();
+  position.bytes += header.payload_size;
+  const MessageStep step =
+      advance(position.message, header.type, position.through, header.payload_size, default_kind, kind);
+  if (step == MessageStep::ends || step == MessageStep::abandoned) ++position.messages;
+  return step;
+}
+
 Receiver::Outcome Receiver::on_frame(const Frame& frame) {
   CPROTO_ASSERT(is_numbered(frame.type));
   if (frame.seq == to_wire(expected())) return take_next(frame);  // a stream has nothing else
@@ -21,14 +35,18 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
   // A HEADER is as long as the names in it: what bounds it is the link's limit on control frames.
   if (frame.type != FrameType::header && frame.payload.size() > options_.max_packet_size)
     return broken(Error::of(ErrorCode::frame_too_large));
-  MessageKind kind = options_.default_kind;
-  if (frame.type == FrameType::header) {
-    auto header = decode_message_header(frame.payload);
-    if (Error* error = std::get_if<Error>(&header)) return broken(std::move(*error));
-    kind = std::get<MessageHeader>(header).kind;
-  }
   MessageState& message = position_.message;
   const MessageState before = message;
+  MessageHeader header{before.is_begun ? before.kind : options_.default_kind, {}, {}, {}};
+  if (frame.type == FrameType::header) {
+    auto decoded = decode_message_header(frame.payload);
+    if (Error* error = std::get_if<Error>(&decoded)) return broken(std::move(*error));
+    header = std::move(std::get<MessageHeader>(decoded));
+    // PROTOCOL §4.7. Inside a file a HEADER of its kind is there for the digest, and nowhere else is one.
+    const bool is_inside = before.is_begun && header.kind == MessageKind::file;
+    if (header.digest.has_value() != is_inside) return broken(Error::of(ErrorCode::bad_message_order));
+  }
+  const MessageKind kind = header.kind;
   const MessageStep step =
       advance(message, frame.type, outcome.number, frame.payload.size(), options_.default_kind, kind);
   if (step == MessageStep::breaks) return broken(Error::of(ErrorCode::bad_message_order));
@@ -39,12 +57,25 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
     return outcome;
   }
   const Seq first = before.is_begun ? before.first : outcome.number;
-  if (!before.is_begun && kind == MessageKind::file && !options_.takes_files)
-    return refuse(outcome, ErrorCode::kind_not_accepted, first);
-  if (options_.message_size_max > 0 && step != MessageStep::abandoned &&
-      before.bytes + (frame.type == FrameType::header ? 0 : frame.payload.size()) > options_.message_size_max)
-    return refuse(outcome, ErrorCode::message_too_large, first);
+  outcome.is_file = (before.is_begun ? before.kind : kind) == MessageKind::file;
+  if (step == MessageStep::abandoned) return outcome;
+  if (!before.is_begun && kind == MessageKind::file)
+    if (const auto code = judge_start(header)) return refuse(outcome, *code, first);
+  if (is_too_large(before, frame, kind)) return refuse(outcome, ErrorCode::message_too_large, first);
   return outcome;
+}
+
+// PROTOCOL §4.7. What can be told of a file before its bytes.
+std::optional<ErrorCode> Receiver::judge_start(const MessageHeader& header) const {
+  if (!is_valid_file_name(header.file.name)) return ErrorCode::bad_file_name;
+  if (options_.file_size_max > 0 && header.file.size > options_.file_size_max) return ErrorCode::message_too_large;
+  return std::nullopt;
+}
+
+bool Receiver::is_too_large(const MessageState& before, const Frame& frame, MessageKind kind) const {
+  if (frame.type == FrameType::header) return false;
+  const std::uint64_t size_max = kind == MessageKind::file ? options_.file_size_max : options_.message_size_max;
+  return size_max > 0 && before.bytes + frame.payload.size() > size_max;
 }
 
 // PROTOCOL §8. The number is that of the frame, whatever of it is wrong.

@@ -28,14 +28,17 @@ struct Position {
   MessageState message;        // the one under way
 };
 
+// Moves `position` by the next frame of its session, which was taken: as receiving it did.
+MessageStep advance(Position& position, const FrameHeader& header, ByteView payload, MessageKind default_kind);
+
 struct ReceiverOptions {
   Transport transport = Transport::stream;
   std::uint32_t window_size = kWindowMax;
   std::uint32_t max_packet_size = 64 * 1024;
   std::uint64_t reorder_bytes_max = 4u << 20;  // kept out of order at the most
   std::uint64_t message_size_max = 0;          // 0: none
+  std::uint64_t file_size_max = 0;             // 0: none
   MessageKind default_kind = MessageKind::text;
-  bool takes_files = false;
 };
 
 class Receiver {
@@ -45,6 +48,7 @@ class Receiver {
     Verdict verdict{};
     Seq number;                 // of this frame; 0 where it could not be told
     bool ends_message = false;  // of accepted and skipped
+    bool is_file = false;       // of accepted: part of a message of kind file
     Refusal refusal{};          // of skipped: set on the frame by which a message is refused
     Error error{};              // of broken
   };
@@ -65,6 +69,8 @@ class Receiver {
  private:
   Outcome take_next(const Frame& frame);
   Outcome broken(Error error) const;
+  std::optional<ErrorCode> judge_start(const MessageHeader& header) const;
+  bool is_too_large(const MessageState& before, const Frame& frame, MessageKind kind) const;
   Outcome refuse(Outcome outcome, ErrorCode code, Seq message_first);
   Outcome keep(const Frame& frame, Seq number);
   void count(const Frame& frame, bool ends_message);

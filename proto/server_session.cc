@@ -57,8 +57,8 @@ void ServerSession::accept(Instant now, const Acceptance& acceptance) {
                                     .max_packet_size = terms_.max_packet_size,
                                     .reorder_bytes_max = window_bytes_,
                                     .message_size_max = terms_.message_size_max,
-                                    .default_kind = acceptance.default_kind,
-                                    .takes_files = false},
+                                    .file_size_max = acceptance.terms.file_size_max,
+                                    .default_kind = acceptance.default_kind},
                     acceptance.received);
   state_ = State::syn_received;
   must_syn_ack_ = true;
@@ -247,7 +247,7 @@ void ServerSession::take_kept() {
 
 void ServerSession::on_outcome(const Frame& frame, const Receiver::Outcome& outcome) {
   switch (outcome.verdict) {
-    case Receiver::Verdict::accepted: return extend_run(frame, outcome.number);
+    case Receiver::Verdict::accepted: return extend_run(frame, outcome);
     case Receiver::Verdict::skipped: return on_skipped(frame, outcome);
     case Receiver::Verdict::duplicate:
       // Already durable is a success: it is acknowledged again. Before that, the batch will tell.
@@ -268,7 +268,10 @@ void ServerSession::on_outcome(const Frame& frame, const Receiver::Outcome& outc
 void ServerSession::on_skipped(const Frame& frame, const Receiver::Outcome& outcome) {
   emit(server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message, outcome.refusal,
                              receiver_->position()});
-  if (outcome.refusal.code == ErrorCode::none) return;
+  if (outcome.refusal.code != ErrorCode::none) note_refusal();
+}
+
+void ServerSession::note_refusal() {
   if (++refusals_unheard_ >= kRefusalsMax) fail(Error::of(ErrorCode::too_many_refusals));
 }
 
@@ -313,11 +316,12 @@ void ServerSession::check_closing() {
 
 // --- events ---
 
-void ServerSession::extend_run(const Frame& frame, Seq number) {
+void ServerSession::extend_run(const Frame& frame, const Receiver::Outcome& outcome) {
   const bool adjoins = run_.count > 0 && run_.frames.data() + run_.frames.size() == frame.whole.data();
-  if (!adjoins) {
+  if (!adjoins || run_.is_file != outcome.is_file) {
     flush_run();
-    run_.first = number;
+    run_.first = outcome.number;
+    run_.is_file = outcome.is_file;
     run_.frames = frame.whole;
   } else {
     run_.frames = {run_.frames.data(), run_.frames.size() + frame.whole.size()};

@@ -54,6 +54,7 @@ struct Received {
   Seq first;
   std::uint32_t count = 0;
   std::uint64_t payload_bytes = 0;
+  bool is_file = false;  // all of it belongs to messages of kind file, or nothing does
   ByteView frames;
   Position after;  // where the session stands behind this run
 };
@@ -103,6 +104,8 @@ class ServerSession {
   void refuse(const Error& error);
   // Everything up to `through` is durable: `bytes` of payload in all, `refusals` newly recorded. Acknowledges.
   void commit(Instant now, Seq through, std::uint64_t bytes, const std::vector<Refusal>& refusals);
+  // The host refuses a message that was received; commit() tells it once that is durable.
+  void note_refusal();
   // Answers Closing: nothing that was received is missing on disk (nor, after finish, where it belongs).
   void settle_close(Instant now);
   // The server is about to stop: asks the client to pause and to come back.
@@ -150,7 +153,7 @@ class ServerSession {
   void on_keep_alive(ByteView payload);
   void on_damaged();
   void check_closing();
-  void extend_run(const Frame& frame, Seq number);
+  void extend_run(const Frame& frame, const Receiver::Outcome& outcome);
   void flush_run();
   void emit(ServerEvent event);
   void fail(Error error, bool is_remote = false);

@@ -24,12 +24,14 @@ inline constexpr std::uint16_t kTlvAssignedClientId = 0x0101;
 inline constexpr std::uint16_t kTlvMessageSizeMax = 0x0102;
 inline constexpr std::uint16_t kTlvUnfinished = 0x0103;
 inline constexpr std::uint16_t kTlvRefusal = 0x8104;
+inline constexpr std::uint16_t kTlvFileSizeMax = 0x0105;
 // HEADER.
 inline constexpr std::uint16_t kTlvMessageChannel = 0x8201;
 inline constexpr std::uint16_t kTlvFileName = 0x8202;
 inline constexpr std::uint16_t kTlvFileSize = 0x8203;
 inline constexpr std::uint16_t kTlvFileMode = 0x0204;
 inline constexpr std::uint16_t kTlvFileMtime = 0x0205;
+inline constexpr std::uint16_t kTlvFileDigest = 0x8206;
 
 // PROTOCOL §3.1. The eight reserved types are 0x0a0a, 0x1a1a … 0x7a7a; they never mean anything.
 constexpr std::uint16_t reserved_tlv(std::uint64_t pick) {

@@ -42,12 +42,14 @@ local PARAMETERS = {
   [0x0101] = "assigned_client_id",
   [0x0102] = "message_size_max",
   [0x0103] = "unfinished",
+  [0x0105] = "file_size_max",
   [0x8104] = "refusal",
   [0x8201] = "message_channel",
   [0x8202] = "file_name",
   [0x8203] = "file_size",
   [0x0204] = "file_mode",
   [0x0205] = "file_mtime",
+  [0x8206] = "file_digest",
 }
 
 -- §8
@@ -83,6 +85,9 @@ local ERRORS = {
   [29] = "too_many_clients",
   [30] = "too_many_channels",
   [31] = "kicked",
+  [32] = "bad_file_name",
+  [33] = "file_differs",
+  [34] = "no_space_for_file",
 }
 local UNKNOWN_CRITICAL_PARAMETER, BAD_PARAMETER = 7, 8
 
@@ -148,6 +153,13 @@ local f = {
   unfinished_first = ProtoField.uint64("cproto.unfinished.first", "first"),
   unfinished_durable_bytes = ProtoField.uint64("cproto.unfinished.durable_bytes", "durable_bytes"),
   message_channel = ProtoField.string("cproto.message_channel", "message_channel"),
+  file_size_max = ProtoField.uint64("cproto.file_size_max", "file_size_max"),
+  file_name = ProtoField.string("cproto.file_name", "file_name"),
+  file_size = ProtoField.uint64("cproto.file_size", "file_size"),
+  file_mode = ProtoField.uint32("cproto.file_mode", "file_mode", base.OCT),
+  file_mtime = ProtoField.int64("cproto.file_mtime", "file_mtime"),
+  file_mtime_nanoseconds = ProtoField.uint32("cproto.file_mtime.nanoseconds", "nanoseconds"),
+  file_digest = ProtoField.bytes("cproto.file_digest", "file_digest"),
 
   session = ProtoField.bytes("cproto.session", "session"),
   store = ProtoField.bytes("cproto.store", "store"),
@@ -357,7 +369,13 @@ local PARAMETER_VALUES = {
     {f.kind, 16, 1},
   }},
   [0x8104] = {min = 10, max = LATER, rows = REFUSAL_ROWS},
+  [0x0105] = number_in(f.file_size_max),
   [0x8201] = name_in(f.message_channel),
+  [0x8202] = {min = 1, max = 255, rows = {{f.file_name, 0}}},  -- §4.7
+  [0x8203] = number_in(f.file_size),
+  [0x0204] = {min = 4, max = 4, rows = {{f.file_mode, 0, 4}}},
+  [0x0205] = {min = 12, max = 12, rows = {{f.file_mtime, 0, 8}, {f.file_mtime_nanoseconds, 8, 4}}},
+  [0x8206] = {min = 32, max = 32, rows = {{f.file_digest, 0, 32}}},
 }
 
 -- The label of a parameter, and complaints about its value, which is a Tvb, or nil if it has no bytes. Returns the value as text
@@ -567,8 +585,9 @@ local HEADER_ROWS = {  -- §4.4
 
 local function add_header(tree, payload)
   if not add_rows(tree, payload, HEADER_ROWS) then return nil end
-  local kind, channel = payload(0, 1):uint(), name_in_info(add_parameters(tree, payload, 4)[0x8201])
-  return words(kind == 0 and "abandons" or name_of(KINDS, kind), channel and "channel " .. channel)
+  local found = add_parameters(tree, payload, 4)
+  local kind, channel = payload(0, 1):uint(), name_in_info(found[0x8201])
+  return words(kind == 0 and "abandons" or name_of(KINDS, kind), found[0x8206] and "digest", channel and "channel " .. channel)
 end
 
 -- DATA and FRAGMENT (§4.3)

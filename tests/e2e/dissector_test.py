@@ -493,7 +493,7 @@ class Captured(DissectorTest):
         self.assertTrue([line for line in idle_lines if line.startswith("cproto, SYN-ACK resumed burst")])
 
     def test_what_a_peer_made_by_hand_sends_is_shown_as_it_was_sent(self):
-        daemon, capture = self.start("[session]\nkeep_alive = \"300ms\"\n[limits]\nmessage_size = \"1KiB\"\n")
+        daemon, capture = self.start("[session]\nkeep_alive = \"300ms\"\n[limits]\nmessage_size = \"1KiB\"\nfile_size = \"1MiB\"\n")
         conversations = [getattr(self, name) for name in sorted(dir(self)) if name.startswith("converse_")]
         peers = [peer for converse in [*conversations, self.be_paused] for peer in converse(daemon)]
         capture.end()
@@ -512,12 +512,13 @@ class Captured(DissectorTest):
         self.assertEqual(parameters, set(names_in_document("3.1").values()) | {"reserved", "Unknown"})
         self.assertEqual({line.split()[1] for s in shown for line in s.lines("cproto.error.code")},
                          {"bad_checksum", "unknown_critical_parameter", "unsupported_version", "message_too_large",
-                          "kind_not_accepted"})
+                          "bad_file_name", "file_differs"})
         self.assertEqual([s.type for s in shown if s.get("cproto.checksum.status") != "1"], ["DATA"])
         self.assertFalse([s.line for s in shown if s.all("cproto.payload.unreadable")])
         lines = [s.line.removeprefix("cproto, ") for s in shown]
         for line in ("ERROR bad_checksum retry now number 1", "ERROR unknown_critical_parameter go away 0x80ff",
-                     "ERROR unsupported_version go away number 1", "ERROR kind_not_accepted never message number 1",
+                     "ERROR unsupported_version go away number 1", "ERROR bad_file_name never message number 1",
+                     "HEADER seq 4 file digest", "ERROR file_differs never message number 6",
                      "ERROR message_too_large never message number 2",
                      "KEEP-ALIVE ask", "KEEP-ALIVE answer", "HEADER seq 1 text channel other", "HEADER seq 2 abandons",
                      "DISCONNECT pause last 1"):
@@ -595,15 +596,18 @@ class Captured(DissectorTest):
     def converse_files(self, daemon):
         peer = self.peer(daemon)
         terms = peer.shake_hands(client_id=b"files")
-        header = struct.pack(">B3x", 3) + b"".join(parameter(kind, b"x") for kind in (0x8202, 0x8203, 0x0204, 0x0205))
-        peer.send(frame(wire.HEADER, header, 1) + frame(wire.DATA, b"", 2))
-        self.assertEqual(peer.expect_error().code, wire.KIND_NOT_ACCEPTED)
-        peer.wait_durable(2)
+        peer.send(frame(wire.HEADER, wire.file_header(b".."), 1) + frame(wire.DATA, b"", 2))
+        self.assertEqual(peer.expect_error().code, wire.BAD_FILE_NAME)
+        peer.send(frame(wire.HEADER, wire.file_header(b"a", 4, 0o640, (0, 1)), 3) +
+                  frame(wire.HEADER, wire.file_header(digest=wire.file_digest(b"text")), 4) + frame(wire.DATA, b"text", 5))
+        peer.send(frame(wire.HEADER, wire.file_header(b"b"), 6) + frame(wire.DATA, b"text", 7))
+        self.assertEqual(peer.expect_error().code, wire.FILE_DIFFERS)
+        peer.wait_durable(7)
         peer.close()
         again = self.peer(daemon)
         resumed = again.shake_hands(client_id=b"files", attempt=2, extra=wire.resume(terms.session, terms.store))
         self.assertIn(0x8104, dict(resumed.parameters))
-        again.finish(terms.session, 2)
+        again.finish(terms.session, 7)
         return [peer, again]
 
     def be_paused(self, daemon):

@@ -3,6 +3,7 @@
 It knows nothing of the programs under test. `Peer` is a client that says exactly what a test tells it to.
 """
 import collections
+import hashlib
 import socket
 import struct
 import time
@@ -16,7 +17,8 @@ NUMBERED = (DATA, FRAGMENT, HEADER)
  UNKNOWN_CRITICAL_PARAMETER, BAD_PARAMETER, BAD_CLIENT_ID, BAD_CHANNEL, UNKNOWN_SESSION, OTHER_STORE, STORE_BEHIND,
  STALE_ATTEMPT, SUPERSEDED, HANDSHAKE_TIMEOUT, BAD_MESSAGE_ORDER, MESSAGE_TOO_LARGE, KIND_NOT_ACCEPTED,
  NUMBER_OUT_OF_WINDOW, PEER_SILENT, TOO_MANY_CONNECTIONS, SHUTTING_DOWN, DISK_FULL, DISK_FAILED, WRONG_SESSION,
- TOO_MANY_REFUSALS, FRAME_LOST, TOO_MANY_CLIENTS, TOO_MANY_CHANNELS, KICKED) = range(1, 32)
+ TOO_MANY_REFUSALS, FRAME_LOST, TOO_MANY_CLIENTS, TOO_MANY_CHANNELS, KICKED, BAD_FILE_NAME, FILE_DIFFERS,
+ NO_SPACE_FOR_FILE) = range(1, 35)
 
 STEP_BY_STEP, BURST = 1, 2
 FINISH, PAUSE = 1, 2
@@ -62,6 +64,28 @@ def parameters(data):
         found.append((kind, data[4:4 + size]))
         data = data[4 + size:]
     return found
+
+
+def file_header(name=None, size=None, mode=None, mtime=None, digest=None):
+    """PROTOCOL §4.4, §4.7. mtime: (seconds, nanoseconds)."""
+    payload = struct.pack(">B3x", 3)
+    if name is not None:
+        payload += parameter(0x8202, name)
+    if size is not None:
+        payload += parameter(0x8203, struct.pack(">Q", size))
+    if mode is not None:
+        payload += parameter(0x0204, struct.pack(">I", mode))
+    if mtime is not None:
+        payload += parameter(0x0205, struct.pack(">qI", *mtime))
+    return payload if digest is None else payload + parameter(0x8206, digest)
+
+
+def file_digest(data):
+    """PROTOCOL §4.7."""
+    chain = bytes(32)
+    for at in range(0, len(data), 4 << 20):
+        chain = hashlib.sha256(chain + hashlib.sha256(data[at:at + (4 << 20)]).digest()).digest()
+    return chain
 
 
 def resume(session, store, acknowledged=0, acknowledged_bytes=0, acknowledged_messages=0):

@@ -154,7 +154,7 @@ void write_store() {
   encode_session(session, body);
   one("session", RecordType::session, body);
   body.clear();
-  encode_skipped({100, true, {ErrorCode::message_too_large, {1}}}, body);
+  encode_skipped({{}, {ErrorCode::message_too_large, {1}}}, body);
   one("skipped", RecordType::skipped, body);
   body.clear();
   PiecesRecord pieces;
@@ -171,9 +171,15 @@ void write_store() {
   CheckpointRecord checkpoint;
   checkpoint.logs = {log};
   checkpoint.parts = {{1, pieces}};
+  checkpoint.files = {{1, {1}, "web-1", "backup.tar"}};
   body.clear();
   encode_checkpoint(checkpoint, body);
   one("checkpoint", RecordType::checkpoint, body);
+  FileRecord file;
+  file.header = {MessageKind::file, {}, {"backup.tar", 9, 0640, FileDescription::Time{1, 2}}, Digest{}};
+  body.clear();
+  encode_file(file, body);
+  one("file", RecordType::file, body);
   BatchHeader batch;
   batch.size = batch_size(0);
   body.assign(kBatchHeaderSize, 0);

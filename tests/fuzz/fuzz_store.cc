@@ -23,6 +23,7 @@ void check_record(const Record& record) {
     case RecordType::pieces: return fuzz::check_again(record.body, decode_pieces, encode_pieces);
     case RecordType::log_opened: return fuzz::check_again(record.body, decode_log, encode_log);
     case RecordType::checkpoint: return fuzz::check_again(record.body, decode_checkpoint, encode_checkpoint);
+    case RecordType::file: return fuzz::check_again(record.body, decode_file, encode_file);
     case RecordType::forget: return;
   }
 }

@@ -67,7 +67,9 @@ void ClientNode::begin_session() {
   options.transport = options.sender.transport = plan_.link.transport;
   options.offer.client_id = client_name(number_);
   options.offer.channel = world_.random.chance(70) ? "messages" : "other";
-  options.offer.kind = world_.random.chance(70) ? MessageKind::text : MessageKind::binary;
+  options.offer.kind = world_.random.chance(70)   ? MessageKind::text
+                       : world_.random.chance(50) ? MessageKind::binary
+                                                  : MessageKind::file;
   options.offer.mode = plan_.mode;
   options.offer.max_packet_size = plan_.max_packet_size;
   options.offer.window_size = plan_.window_size;
@@ -222,6 +224,12 @@ bool ClientNode::feed() {
   return begin_message();
 }
 
+FileDescription ClientNode::description_of(const SentMessage& message, bool has_size) {
+  FileDescription file{file_name_of(message.id), {}, 0640, {}};
+  if (has_size) file.size = message.size;
+  return file;
+}
+
 bool ClientNode::begin_message() {
   Random& random = world_.random;
   SentSession& session = sent();
@@ -231,9 +239,11 @@ bool ClientNode::begin_message() {
   message.kind = session_->offer().kind;
   message.channel = session_->offer().channel;
   outgoing_ = {};
-  outgoing_.needs_header = random.chance(15);
-  if (outgoing_.needs_header) {
-    message.kind = random.chance(50) ? MessageKind::text : MessageKind::binary;
+  const bool is_files = message.kind == MessageKind::file;
+  outgoing_.needs_header = is_files || random.chance(15);
+  if (outgoing_.needs_header && (!is_files || random.chance(10))) {
+    const std::uint64_t kind = random.below(10);
+    message.kind = kind < 4 ? MessageKind::text : kind < 8 ? MessageKind::binary : MessageKind::file;
     message.channel = random.chance(50) ? "messages" : "third";
   }
   outgoing_.content = content_of(message.id, message.kind, draw_size(random, plan_.large));
@@ -248,11 +258,38 @@ bool ClientNode::begin_message() {
     const auto pause = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(plan_.pause_max.count())));
     next_message_at_ = world_.scheduler.now() + Duration(pause);
   }
-  if (outgoing_.needs_header) session_->begin({message.kind, message.channel});
+  if (message.kind == MessageKind::file)
+    session_->begin({MessageKind::file, {}, description_of(message, random.chance(70)), {}});
+  else if (outgoing_.needs_header)
+    session_->begin({message.kind, message.channel});
+  return true;
+}
+
+// A file ends with what its bytes come to, and a DATA.
+bool ClientNode::send_file() {
+  const std::size_t end = outgoing_.abandon_at > 0 ? outgoing_.abandon_at : outgoing_.content.size();
+  if (outgoing_.offset < end) {
+    const ByteView part = ByteView(outgoing_.content).first(end).subspan(outgoing_.offset);
+    const ClientSession::Sent sent = session_->send(part, false);
+    outgoing_.digest.update(part.first(sent.bytes));
+    outgoing_.offset += sent.bytes;
+    return true;
+  }
+  if (outgoing_.abandon_at > 0) {
+    session_->abandon();
+  } else if (!std::exchange(outgoing_.told_digest, true)) {
+    session_->tell_digest(outgoing_.digest.value());
+    return true;
+  } else if (!session_->send({}, true).is_complete) {
+    return true;
+  }
+  outgoing_.message->last = session_->sender().last_pushed();
+  outgoing_ = {};
   return true;
 }
 
 bool ClientNode::send_message() {
+  if (outgoing_.message->kind == MessageKind::file) return send_file();
   const std::size_t end = outgoing_.abandon_at > 0 ? outgoing_.abandon_at : outgoing_.content.size();
   const bool is_whole = outgoing_.abandon_at == 0;
   if (outgoing_.offset < end || is_whole) {

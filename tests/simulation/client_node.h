@@ -46,6 +46,8 @@ class ClientNode final : public Party {
     std::size_t offset = 0;
     std::size_t abandon_at = 0;  // 0: it is sent whole
     bool needs_header = false;
+    FileDigest digest;  // of a file: of what was sent
+    bool told_digest = false;
   };
 
   SentSession& sent() { return world_.ledger.session(number_, session_number_); }
@@ -54,7 +56,9 @@ class ClientNode final : public Party {
   void turn();
   bool feed();
   bool begin_message();
+  static FileDescription description_of(const SentMessage& message, bool has_size);
   bool send_message();
+  bool send_file();
   void note_acknowledged();
   void drop_connection();
   void come_back(Duration delay);

@@ -20,7 +20,7 @@ Bytes content_of(const MessageId& id, MessageKind kind, std::size_t size) {
     std::uint64_t word = random.next();
     for (int i = 0; i < 8 && bytes.size() < size; ++i, word >>= 8) {
       const auto byte = static_cast<std::uint8_t>(word & 0xff);
-      bytes.push_back(kind == MessageKind::binary ? byte : static_cast<std::uint8_t>(' ' + byte % 64));
+      bytes.push_back(kind != MessageKind::text ? byte : static_cast<std::uint8_t>(' ' + byte % 64));
     }
   }
   return bytes;

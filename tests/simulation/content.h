@@ -18,6 +18,8 @@ struct MessageId {
   auto operator<=>(const MessageId&) const = default;
 };
 std::string to_text(const MessageId& id);
+// What a file of this id is called: "c1.s2.m3".
+inline std::string file_name_of(const MessageId& id) { return to_text(id); }
 
 // At least as long as its beginning, which names it. Text has no LF.
 Bytes content_of(const MessageId& id, MessageKind kind, std::size_t size);

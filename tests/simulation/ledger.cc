@@ -10,6 +10,7 @@ namespace cproto::sim {
 namespace {
 
 const std::string kInbox = "/store/inbox";
+const std::string kFiles = "files";
 
 // "messages.log" and its older brothers "messages.log.7": oldest first.
 std::vector<std::string> in_order(std::vector<std::string> names) {
@@ -48,16 +49,31 @@ std::string Ledger::check_inbox(const test::MemoryDisk& disk, bool is_final) {
   for (const std::string& client : disk.list_directory(kInbox)) {
     const auto number = static_cast<unsigned>(std::strtoul(client.c_str() + client.find('-') + 1, nullptr, 10));
     for (const std::string& name : in_order(disk.list_directory(kInbox + "/" + client))) {
+      if (name == kFiles) continue;
       const Bytes bytes = disk.read_file(kInbox + "/" + client + "/" + name);
-      if (std::string wrong = check_file(bytes, number, name, is_final, found); !wrong.empty())
+      if (std::string wrong = check_log(bytes, number, name, is_final, found); !wrong.empty())
         return client + "/" + name + ": " + wrong;
     }
+    if (std::string wrong = check_files(disk, client, number, found); !wrong.empty()) return client + "/" + wrong;
   }
   return is_final ? check_missing(found) : std::string();
 }
 
-std::string Ledger::check_file(const Bytes& bytes, unsigned client, const std::string& name, bool is_final,
-                               Found& found) {
+// A file that is seen is whole, at any time.
+std::string Ledger::check_files(const test::MemoryDisk& disk, const std::string& client, unsigned number,
+                                Found& found) {
+  const std::string folder = kInbox + "/" + client + "/" + kFiles;
+  for (const std::string& name : disk.list_directory(folder)) {
+    const Bytes bytes = disk.read_file(folder + "/" + name);
+    const auto id = identify(bytes, MessageKind::file);
+    if (!id || file_name_of(*id) != name) return name + ": not what was sent under this name";
+    if (std::string wrong = check_message(bytes, MessageKind::file, number, {}, found); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string Ledger::check_log(const Bytes& bytes, unsigned client, const std::string& name, bool is_final,
+                              Found& found) {
   const std::string channel = name.substr(0, name.find('.'));
   const bool is_binary = name.find(".bin") != std::string::npos;
   ByteView rest(bytes);
@@ -93,10 +109,13 @@ std::string Ledger::check_message(ByteView bytes, MessageKind kind, unsigned cli
   if (id->client != client || session == sessions_.end() || id->number >= session->second.messages.size())
     return to_text(*id) + " was not sent by this client";
   const SentMessage& sent = session->second.messages[id->number];
-  if (sent.kind != kind || sent.channel != channel) return to_text(*id) + " is in the wrong log";
+  if (sent.kind != kind || (kind != MessageKind::file && sent.channel != channel))
+    return to_text(*id) + " is in the wrong log";
   if (sent.is_abandoned || !sent.last || sent.size != bytes.size()) return to_text(*id) + " was never sent whole";
-  if (message_size_max_ > 0 && sent.size > message_size_max_) return to_text(*id) + " is too large to be there";
+  if (is_too_large(sent)) return to_text(*id) + " is too large to be there";
+  if (kind == MessageKind::file && sent.was_refused) return to_text(*id) + " was refused and is there";
   if (++found.times[*id] > 1) return to_text(*id) + " is there twice";
+  if (kind == MessageKind::file) return {};
   const std::string key = std::to_string(client) + "/" + std::to_string(id->session) + "/" + channel +
                           (kind == MessageKind::binary ? "b" : "t");
   const auto [last, is_first] = found.last_of.try_emplace(key, id->number);
@@ -109,10 +128,12 @@ std::string Ledger::check_missing(const Found& found) const {
   for (const auto& [key, session] : sessions_) {
     for (const SentMessage& message : session.messages) {
       if (!message.last || message.is_abandoned || *message.last > session.acknowledged) continue;
-      const bool is_too_large = message_size_max_ > 0 && message.size > message_size_max_;
-      if (!is_too_large && !found.times.contains(message.id))
+      // A file that did not fit on the disk is refused, too.
+      const bool may_be_refused = is_too_large(message) || message.kind == MessageKind::file;
+      const bool is_missing = !found.times.contains(message.id);
+      if (is_missing && !(may_be_refused && message.was_refused) && !is_too_large(message))
         return to_text(message.id) + " was acknowledged and is not there";
-      if (is_too_large && session.is_closed && !message.was_refused)
+      if (is_too_large(message) && session.is_closed && !message.was_refused)
         return to_text(message.id) + " was refused and its sender was not told";
     }
   }

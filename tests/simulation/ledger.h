@@ -58,10 +58,15 @@ class Ledger {
     std::map<MessageId, unsigned> times;
     std::map<std::string, unsigned> last_of;  // by session and channel: the highest number so far
   };
-  std::string check_file(const Bytes& bytes, unsigned client, const std::string& name, bool is_final, Found& found);
+  std::string check_log(const Bytes& bytes, unsigned client, const std::string& name, bool is_final, Found& found);
+  std::string check_files(const test::MemoryDisk& disk, const std::string& client, unsigned number, Found& found);
   std::string check_message(ByteView bytes, MessageKind kind, unsigned client, const std::string& channel,
                             Found& found);
   std::string check_missing(const Found& found) const;
+
+  bool is_too_large(const SentMessage& message) const {
+    return message.kind != MessageKind::file && message_size_max_ > 0 && message.size > message_size_max_;
+  }
 
   std::uint64_t message_size_max_;
   std::map<std::pair<unsigned, unsigned>, SentSession> sessions_;

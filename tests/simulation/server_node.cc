@@ -149,14 +149,15 @@ int ServerNode::draw_fault(const FileOp& op, const std::string& path) {
   if (world_.is_healed()) return 0;
   const DiskPlan& plan = world_.plan.disk;
   const bool is_journal = path.starts_with("/store/journal");
-  const bool syncs = op.kind == Kind::sync_data || op.kind == Kind::sync_directory;
+  const bool syncs = op.kind == Kind::sync_data || op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
   const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
-                      op.kind == Kind::write_file || op.kind == Kind::zero_fill;
+                      op.kind == Kind::write_file || op.kind == Kind::zero_fill || op.kind == Kind::reserve;
   if (syncs) return random_.chance(is_journal ? plan.sync_failure : plan.inbox_failure) ? EIO : 0;
   if (!writes) return 0;
   const Instant now = world_.scheduler.now();
   if (plan.fills_up && now >= full_until_ && random_.chance(0.2)) full_until_ = now + 3s;
-  if (plan.fills_up && now < full_until_ && op.kind != Kind::write) return ENOSPC;
+  const bool is_part = path.ends_with(".file");
+  if (plan.fills_up && now < full_until_ && (op.kind != Kind::write || is_part)) return ENOSPC;
   return random_.chance(plan.write_failure) ? EIO : 0;
 }
 

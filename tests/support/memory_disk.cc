@@ -105,10 +105,18 @@ int MemoryDisk::rename(const std::string& path, const std::string& target) {
   if (from.directory == to.directory) {
     change(*to.directory, {{{from.name, nullptr}, {to.name, inode}}});
   } else {
-    change(*to.directory, {{{to.name, inode}}});
-    change(*from.directory, {{{from.name, nullptr}}});
+    const std::uint64_t number = ++renames_;
+    change(*to.directory, {{{to.name, inode}}, number, from.directory});
+    change(*from.directory, {{{from.name, nullptr}}, number, to.directory});
   }
   return 0;
+}
+
+int MemoryDisk::move_beside(const std::string& path, const std::string& target) {
+  if (!find(path)) return 0;
+  std::string free = target;
+  for (unsigned number = 1; find(free); ++number) free = target + "~" + std::to_string(number);
+  return rename(path, free);
 }
 
 int MemoryDisk::remove(const std::string& path) {
@@ -145,6 +153,15 @@ void MemoryDisk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
   inode.dirty_end = std::max(inode.dirty_end, last);
 }
 
+void MemoryDisk::truncate(Inode& inode, std::uint64_t size) {
+  if (inode.cache.size() == size) return;
+  inode.cache.resize(size);
+  inode.dirty.resize(sectors(size));
+  inode.dirty_end = std::min(inode.dirty_end, inode.dirty.size());
+  inode.dirty_begin = std::min(inode.dirty_begin, inode.dirty_end);
+  inode.size_is_dirty = true;
+}
+
 void MemoryDisk::sync(Inode& inode) {
   inode.durable.resize(inode.cache.size());
   for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
@@ -178,7 +195,7 @@ std::string MemoryDisk::path_of(const FileOp& op) const {
 void MemoryDisk::fail_partly(const FileOp& op) {
   const InodePtr inode = inode_of_file(op.file);
   if (!inode) return;
-  if (op.kind == FileOp::Kind::sync_data) {
+  if (op.kind == FileOp::Kind::sync_data || op.kind == FileOp::Kind::sync_all) {
     // Linux drops what it could not write and calls it clean: a second sync says that all is well.
     std::fill(inode->dirty.begin(), inode->dirty.end(), false);
     inode->dirty_begin = inode->dirty_end = 0;
@@ -238,21 +255,24 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::sync_directory: {
       const InodePtr directory = find(op.path);
       if (!directory) return ENOENT;
-      directory->durable_entries = directory->entries;
-      directory->changes.clear();
+      make_durable(*directory, directory->changes.size());
       return 0;
     }
-    case Kind::make_directory: {
+    case Kind::make_directory:
+    case Kind::make_folder: {
       const Place place = place_of(op.path);
       if (!place.directory) return ENOENT;
       if (const auto it = place.directory->entries.find(place.name); it != place.directory->entries.end())
-        return it->second->is_directory ? 0 : 0;
+        return it->second->is_directory || op.kind == Kind::make_directory ? 0 : ENOTDIR;
       change(*place.directory, {{{place.name, make_inode(true, op.path)}}});
       return 0;
     }
     case Kind::make_link: return link(op.path, op.target);
     case Kind::rename: return rename(op.path, op.target);
+    case Kind::move_file: return find(op.path) ? rename(op.path, op.target) : 0;
+    case Kind::move_beside: return move_beside(op.path, op.target);
     case Kind::remove: return remove(op.path);
+    case Kind::hash: op.digest->update(op.bytes); return 0;
     case Kind::status_of_path: *op.status = status_of(find(op.path)); return 0;
     case Kind::expect_identity: {
       const FileStatus status = status_of(find(op.path));
@@ -273,6 +293,10 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::write_file:
     case Kind::zero_fill:
     case Kind::sync_data:
+    case Kind::sync_all:
+    case Kind::reserve:
+    case Kind::share:
+    case Kind::finish:
     case Kind::status: break;
   }
   if (!inode) return EBADF;
@@ -297,6 +321,16 @@ int MemoryDisk::run_operation(FileOp& op) {
     }
     case Kind::zero_fill: write(*inode, 0, Bytes(op.size)); return 0;
     case Kind::sync_data: sync(*inode); return 0;
+    case Kind::sync_all:
+      sync(*inode);
+      inode->durable_attributes = inode->attributes;
+      return 0;
+    case Kind::reserve:
+    case Kind::share: return 0;
+    case Kind::finish:
+      truncate(*inode, op.size);
+      inode->attributes = {op.mode & 0777, op.mtime};
+      return 0;
     case Kind::status: *op.status = status_of(inode); return 0;
     case Kind::open:
     case Kind::open_to_read:
@@ -304,9 +338,13 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::open_or_create:
     case Kind::sync_directory:
     case Kind::make_directory:
+    case Kind::make_folder:
     case Kind::make_link:
     case Kind::rename:
+    case Kind::move_file:
+    case Kind::move_beside:
     case Kind::remove:
+    case Kind::hash:
     case Kind::status_of_path:
     case Kind::expect_identity:
     case Kind::list: break;
@@ -366,7 +404,8 @@ void MemoryDisk::kill_process() {
 
 void MemoryDisk::cut_power(Loss loss) {
   kill_process();
-  lose_tree(*root_, loss);
+  lose_names(loss);
+  lose_bytes(*root_, loss);
 }
 
 void MemoryDisk::lose(Inode& inode, Loss loss) {
@@ -387,28 +426,58 @@ void MemoryDisk::lose(Inode& inode, Loss loss) {
                   inode.durable.begin() + static_cast<std::ptrdiff_t>(begin));
     }
   }
+  const bool keeps_attributes = loss == Loss::nothing || (loss == Loss::drawn && random_.chance(50));
+  if (keeps_attributes) inode.durable_attributes = inode.attributes;
+  inode.attributes = inode.durable_attributes;
   inode.cache = inode.durable;
   inode.dirty.assign(sectors(inode.cache.size()), false);
   inode.dirty_begin = inode.dirty_end = 0;
   inode.size_is_dirty = false;
 }
 
-void MemoryDisk::lose_tree(Inode& inode, Loss loss) {
-  if (!inode.is_directory) return lose(inode, loss);
-  std::size_t kept = inode.changes.size();
-  if (loss == Loss::everything) kept = 0;
-  if (loss == Loss::drawn && kept > 0) kept = random_.below(kept + 1);
-  for (std::size_t i = 0; i < kept; ++i) {
-    for (const auto& [name, entry] : inode.changes[i].entries) {
+// The first `changes` of the directory, and with a rename what it did to the other directory and all before that.
+void MemoryDisk::make_durable(Inode& directory, std::size_t changes) {
+  for (; changes > 0 && !directory.changes.empty(); --changes) {
+    const Change change = std::move(directory.changes.front());
+    directory.changes.erase(directory.changes.begin());
+    for (const auto& [name, entry] : change.entries) {
       if (entry)
-        inode.durable_entries[name] = entry;
+        directory.durable_entries[name] = entry;
       else
-        inode.durable_entries.erase(name);
+        directory.durable_entries.erase(name);
     }
+    if (!change.other) continue;
+    const auto& others = change.other->changes;
+    const auto it =
+        std::find_if(others.begin(), others.end(), [&](const Change& c) { return c.rename == change.rename; });
+    if (it != others.end()) make_durable(*change.other, static_cast<std::size_t>(it - others.begin()) + 1);
   }
-  inode.changes.clear();
-  inode.entries = inode.durable_entries;
-  for (const auto& [name, entry] : inode.entries) lose_tree(*entry, loss);
+}
+
+void MemoryDisk::collect_directories(const InodePtr& directory, std::vector<InodePtr>& found) {
+  if (!directory->is_directory || std::find(found.begin(), found.end(), directory) != found.end()) return;
+  found.push_back(directory);
+  for (const auto* entries : {&directory->entries, &directory->durable_entries})
+    for (const auto& [name, entry] : *entries) collect_directories(entry, found);
+}
+
+void MemoryDisk::lose_names(Loss loss) {
+  std::vector<InodePtr> directories;
+  collect_directories(root_, directories);
+  for (const InodePtr& directory : directories) {
+    std::size_t kept = loss == Loss::everything ? 0 : directory->changes.size();
+    if (loss == Loss::drawn && kept > 0) kept = random_.below(kept + 1);
+    make_durable(*directory, kept);
+  }
+  for (const InodePtr& directory : directories) {
+    directory->changes.clear();
+    directory->entries = directory->durable_entries;
+  }
+}
+
+void MemoryDisk::lose_bytes(Inode& inode, Loss loss) {
+  if (!inode.is_directory) return lose(inode, loss);
+  for (const auto& [name, entry] : inode.entries) lose_bytes(*entry, loss);
 }
 
 void MemoryDisk::copy_durable(const Inode& from, Inode& to, std::map<const Inode*, InodePtr>& copies) {
@@ -416,6 +485,7 @@ void MemoryDisk::copy_durable(const Inode& from, Inode& to, std::map<const Inode
   to.is_directory = from.is_directory;
   to.path = from.path;
   to.cache = to.durable = from.durable;
+  to.attributes = to.durable_attributes = from.durable_attributes;
   to.dirty.assign(sectors(to.cache.size()), false);
   for (const auto& [name, entry] : from.durable_entries) {
     InodePtr& copy = copies[entry.get()];
@@ -463,11 +533,17 @@ void MemoryDisk::remove_file(const std::string& path) { remove(path); }
 void MemoryDisk::truncate_file(const std::string& path, std::uint64_t size) {
   const InodePtr inode = find(path);
   CPROTO_ASSERT(inode != nullptr);
-  inode->cache.resize(size);
-  inode->dirty.resize(sectors(size));
-  inode->dirty_end = std::min(inode->dirty_end, inode->dirty.size());
-  inode->dirty_begin = std::min(inode->dirty_begin, inode->dirty_end);
-  inode->size_is_dirty = true;
+  truncate(*inode, size);
+}
+
+std::uint32_t MemoryDisk::mode_of(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode ? inode->attributes.mode : 0;
+}
+
+std::optional<FileDescription::Time> MemoryDisk::mtime_of(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode ? inode->attributes.mtime : std::nullopt;
 }
 
 void MemoryDisk::make_directories(const std::string& path) {

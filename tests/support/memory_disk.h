@@ -70,6 +70,8 @@ class MemoryDisk final : public Disk {
   void write_file(const std::string& path, ByteView bytes);  // made if it is not there; durable at once
   void rename_file(const std::string& path, const std::string& target);
   void remove_file(const std::string& path);
+  std::uint32_t mode_of(const std::string& path) const;
+  std::optional<FileDescription::Time> mtime_of(const std::string& path) const;
   void truncate_file(const std::string& path, std::uint64_t size);
   void make_directories(const std::string& path);
   std::vector<std::string> list_directory(const std::string& path) const;
@@ -82,9 +84,16 @@ class MemoryDisk final : public Disk {
   struct Inode;
   using InodePtr = std::shared_ptr<Inode>;
   using Entries = std::map<std::string, InodePtr>;
-  // A change of names in one directory, not durable yet: nullptr removes.
+  // A change of names in one directory, not durable yet: nullptr removes. A rename to another directory is one change
+  // in each of the two, and they become durable together.
   struct Change {
     std::vector<std::pair<std::string, InodePtr>> entries;
+    std::uint64_t rename = 0;  // the same number in both; 0: no such rename
+    InodePtr other{};          // directory
+  };
+  struct Attributes {
+    std::uint32_t mode = 0;
+    std::optional<FileDescription::Time> mtime;
   };
   struct Inode {
     std::uint64_t number = 0;
@@ -96,6 +105,8 @@ class MemoryDisk final : public Disk {
     std::size_t dirty_end = 0;
     std::size_t dirty_begin = 0;
     bool size_is_dirty = false;
+    Attributes attributes;
+    Attributes durable_attributes;
     Entries entries;
     Entries durable_entries;
     std::vector<Change> changes;
@@ -122,16 +133,21 @@ class MemoryDisk final : public Disk {
   int open(FileOp& op, bool may_be_new, bool must_be_new);
   int link(const std::string& path, const std::string& target);
   int rename(const std::string& path, const std::string& target);
+  int move_beside(const std::string& path, const std::string& target);
   int remove(const std::string& path);
   int read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const;
   void write(Inode& inode, std::uint64_t offset, ByteView bytes);
+  static void truncate(Inode& inode, std::uint64_t size);
   void sync(Inode& inode);
   void fail_partly(const FileOp& op);
   void run_partly(FileOp& op);
   std::string path_of(const FileOp& op) const;
   InodePtr inode_of_file(const File* file) const;
   void lose(Inode& inode, Loss loss);
-  void lose_tree(Inode& inode, Loss loss);
+  static void make_durable(Inode& directory, std::size_t changes);
+  static void collect_directories(const InodePtr& directory, std::vector<InodePtr>& found);
+  void lose_names(Loss loss);
+  void lose_bytes(Inode& inode, Loss loss);
   static void copy_durable(const Inode& from, Inode& to, std::map<const Inode*, InodePtr>& copies);
 
   Random random_;
@@ -144,6 +160,7 @@ class MemoryDisk final : public Disk {
   std::uint64_t next_order_ = 0;
   std::optional<std::uint64_t> operations_left_;
   std::uint64_t operations_ = 0;
+  std::uint64_t renames_ = 0;
 };
 
 }  // namespace cproto::test

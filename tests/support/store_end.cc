@@ -118,12 +118,12 @@ std::string SessionEnd::connect() {
   entry = admission.entry;
   terms = admission.terms;
   acknowledged = terms.durable_through;
-  sent_ = entry->appended.through;
+  sent_ = entry->received.through;
   syn.resume = Syn::Resume{terms.session, terms.store, acknowledged, terms.durable_bytes, terms.durable_messages};
   receiver_ = std::make_unique<Receiver>(
       ReceiverOptions{
           .max_packet_size = kPacketSizeMax, .message_size_max = message_size_max, .default_kind = syn.kind},
-      entry->appended);
+      entry->received);
   return {};
 }
 
@@ -149,8 +149,8 @@ void SessionEnd::receive(ByteView frames) {
     const Frame frame{header.type, header.seq, whole.subspan(kHeaderSize), whole};
     const Receiver::Outcome outcome = receiver_->on_frame(frame);
     if (outcome.verdict == Receiver::Verdict::accepted)
-      host.store->append(*entry,
-                         server_event::Received{outcome.number, 1, frame.payload.size(), whole, receiver_->position()});
+      host.store->append(*entry, server_event::Received{outcome.number, 1, frame.payload.size(), outcome.is_file, whole,
+                                                        receiver_->position()});
     if (outcome.verdict == Receiver::Verdict::skipped)
       host.store->append(*entry, server_event::Skipped{outcome.number, frame.payload.size(), outcome.ends_message,
                                                        outcome.refusal, receiver_->position()});
@@ -164,6 +164,28 @@ void SessionEnd::send_header(MessageKind kind, const std::string& channel) {
   Bytes payload;
   encode_message_header({kind, channel}, payload);
   send_frame(FrameType::header, payload);
+}
+
+void SessionEnd::begin_file(const FileDescription& file) {
+  Bytes payload;
+  encode_message_header({MessageKind::file, {}, file}, payload);
+  send_frame(FrameType::header, payload);
+}
+
+void SessionEnd::send_digest(const Digest& digest) {
+  Bytes payload;
+  encode_message_header({MessageKind::file, {}, {}, digest}, payload);
+  send_frame(FrameType::header, payload);
+}
+
+void SessionEnd::send_file(const FileDescription& file, ByteView content, std::size_t packet_size) {
+  begin_file(file);
+  FileDigest digest;
+  digest.update(content);
+  for (; content.size() > packet_size; content = content.subspan(packet_size))
+    send_frame(FrameType::fragment, content.first(packet_size));
+  send_digest(digest.value());
+  send_frame(FrameType::data, content);
 }
 
 void SessionEnd::abandon() { send_header(MessageKind::none); }

@@ -88,11 +88,17 @@ class SessionEnd final : public SessionHolder {
   void send_fragment(std::string_view part);
   void send_header(MessageKind kind, const std::string& channel = {});
   void abandon();
+  // The parts of a file, and a whole one in fragments of `packet_size`.
+  void begin_file(const FileDescription& file);
+  void send_digest(const Digest& digest);
+  void send_file(const FileDescription& file, ByteView content, std::size_t packet_size = 64 * 1024);
   // As it came from the wire; duplicates are dropped as on the wire.
   void receive(ByteView frames);
   void forget();
 
   void on_committed() override;
+  void on_delivered() override { ++times_delivered; }
+  void on_message_refused(const Refusal& refusal) override { refused_late.push_back(refusal); }
   void on_superseded() override { entry = nullptr; }
   void on_trouble(const Error& trouble) override { troubles.push_back(trouble.code); }
   void on_kicked() override { was_kicked = true; }
@@ -105,6 +111,8 @@ class SessionEnd final : public SessionHolder {
   Seq acknowledged;  // as the client was told
   std::vector<Refusal> refused;
   bool was_kicked = false;
+  unsigned times_delivered = 0;
+  std::vector<Refusal> refused_late;  // by the store, not by what received it
   std::vector<ErrorCode> troubles;
   std::uint64_t message_size_max = 0;
 

@@ -397,7 +397,7 @@ void check_equal(const NumberRows& said, const NumberRows& meant) {
 }  // namespace
 
 TEST_CASE("protocol document: every example is one intact frame of the type and sequence it says") {
-  REQUIRE(examples().size() == 24);
+  REQUIRE(examples().size() == 28);
   for (const Example& example : examples()) {
     INFO("§" << example.section << " " << example.type << ", sequence " << example.sequence);
     const Frame frame = decode_one(example.bytes);
@@ -492,12 +492,14 @@ TEST_CASE("protocol document: the table of parameters is that of the code") {
                                                    {"assigned_client_id", kTlvAssignedClientId},
                                                    {"message_size_max", kTlvMessageSizeMax},
                                                    {"unfinished", kTlvUnfinished},
+                                                   {"file_size_max", kTlvFileSizeMax},
                                                    {"refusal", kTlvRefusal},
                                                    {"message_channel", kTlvMessageChannel},
                                                    {"file_name", kTlvFileName},
                                                    {"file_size", kTlvFileSize},
                                                    {"file_mode", kTlvFileMode},
-                                                   {"file_mtime", kTlvFileMtime}};
+                                                   {"file_mtime", kTlvFileMtime},
+                                                   {"file_digest", kTlvFileDigest}};
   const std::vector<Row> rows = table("3.1", "| type |");
   CHECK(rows.size() == known.size());
   for (const Row& row : rows) {

@@ -230,29 +230,96 @@ TEST_CASE("receiver: a refused message may be abandoned") {
   CHECK(feed(receiver, data(3, "ok")).verdict == Verdict::accepted);
 }
 
-TEST_CASE("receiver: files are refused where none are taken, however they begin") {
+namespace {
+
+// A file's HEADER, at this number.
+Bytes file_header(std::uint64_t number, const FileDescription& file, const std::optional<Digest>& digest = {}) {
+  Bytes payload;
+  encode_message_header({MessageKind::file, {}, file, digest}, payload);
+  Bytes frame;
+  encode_frame(FrameType::header, to_wire(Seq{number}), payload, frame);
+  return frame;
+}
+
+}  // namespace
+
+TEST_CASE("receiver: a file is HEADER, bytes, HEADER with the digest, DATA; each frame is known to be a file's") {
+  Receiver receiver(stream_options(), {});
+  CHECK(feed(receiver, file_header(1, {"a", {}, {}, {}})).is_file);
+  CHECK(feed(receiver, fragment(2, "x")).is_file);
+  CHECK(feed(receiver, file_header(3, {}, Digest{})).is_file);
+  const auto last = feed(receiver, data(4, "y"));
+  CHECK(last.is_file);
+  CHECK(last.ends_message);
+  CHECK_FALSE(feed(receiver, data(5, "text")).is_file);
+}
+
+TEST_CASE("receiver: a file with a name that is none is refused, and what is behind it is taken") {
+  for (const char* name : {"", ".", "..", "../x", "/etc/passwd", "a\nb", "a\x7f"}) {
+    CAPTURE(name);
+    Receiver receiver(stream_options(), {});
+    CHECK(feed(receiver, file_header(1, {name, {}, {}, {}})).refusal == Refusal{ErrorCode::bad_file_name, {1}});
+    CHECK(feed(receiver, fragment(2, "x")).verdict == Verdict::skipped);
+    CHECK(feed(receiver, file_header(3, {}, Digest{})).verdict == Verdict::skipped);
+    CHECK(feed(receiver, data(4, "")).verdict == Verdict::skipped);
+    CHECK(feed(receiver, data(5, "text")).verdict == Verdict::accepted);
+  }
+}
+
+TEST_CASE("receiver: a file without a HEADER has no name") {
   ReceiverOptions options = stream_options();
-  SUBCASE("with a HEADER") {
+  options.default_kind = MessageKind::file;
+  SUBCASE("FRAGMENT") {
     Receiver receiver(options, {});
-    const auto outcome = feed(receiver, header(1, MessageKind::file));
-    CHECK(outcome.refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
-    CHECK(feed(receiver, data(2, "content")).verdict == Verdict::skipped);
-    CHECK(feed(receiver, data(3, "text")).verdict == Verdict::accepted);
+    CHECK(feed(receiver, fragment(1, "x")).refusal == Refusal{ErrorCode::bad_file_name, {1}});
   }
-  SUBCASE("with a FRAGMENT, as the SYN said") {
-    options.default_kind = MessageKind::file;
+  SUBCASE("DATA") {
     Receiver receiver(options, {});
-    CHECK(feed(receiver, fragment(1, "x")).refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
+    CHECK(feed(receiver, data(1, "x")).refusal == Refusal{ErrorCode::bad_file_name, {1}});
   }
-  SUBCASE("with a DATA, as the SYN said") {
-    options.default_kind = MessageKind::file;
-    Receiver receiver(options, {});
-    CHECK(feed(receiver, data(1, "x")).refusal == Refusal{ErrorCode::kind_not_accepted, {1}});
+}
+
+TEST_CASE("receiver: file names are bytes, whatever they would be in UTF-8") {
+  for (const char* name : {"a b", "\xff\xfe", "\xc3\xa9.txt", "-", ".hidden", "~"}) {
+    CAPTURE(name);
+    Receiver receiver(stream_options(), {});
+    CHECK(feed(receiver, file_header(1, {name, {}, {}, {}})).verdict == Verdict::accepted);
   }
-  SUBCASE("but not where they are taken") {
-    options.takes_files = true;
+  Receiver receiver(stream_options(), {});
+  CHECK(feed(receiver, file_header(1, {std::string(255, 'n'), {}, {}, {}})).verdict == Verdict::accepted);
+  Receiver other(stream_options(), {});
+  CHECK(feed(other, file_header(1, {std::string(256, 'n'), {}, {}, {}})).refusal.code == ErrorCode::bad_file_name);
+}
+
+TEST_CASE("receiver: a file larger than is taken is refused by what was announced, or by what comes") {
+  ReceiverOptions options = stream_options();
+  options.message_size_max = 3;
+  options.file_size_max = 10;
+  SUBCASE("announced") {
     Receiver receiver(options, {});
-    CHECK(feed(receiver, header(1, MessageKind::file)).verdict == Verdict::accepted);
-    CHECK(feed(receiver, data(2, "content")).verdict == Verdict::accepted);
+    CHECK(feed(receiver, file_header(1, {"a", 11, {}, {}})).refusal == Refusal{ErrorCode::message_too_large, {1}});
+  }
+  SUBCASE("not announced") {
+    Receiver receiver(options, {});
+    CHECK(feed(receiver, file_header(1, {"a", {}, {}, {}})).verdict == Verdict::accepted);
+    CHECK(feed(receiver, fragment(2, "0123456789")).verdict == Verdict::accepted);
+    CHECK(feed(receiver, fragment(3, "0")).refusal == Refusal{ErrorCode::message_too_large, {1}});
+  }
+}
+
+TEST_CASE("receiver: a digest anywhere but inside a file makes no message") {
+  SUBCASE("before one") {
+    Receiver receiver(stream_options(), {});
+    CHECK(feed(receiver, file_header(1, {"a", {}, {}, {}}, Digest{})).error.code == ErrorCode::bad_message_order);
+  }
+  SUBCASE("inside a text") {
+    Receiver receiver(stream_options(), {});
+    feed(receiver, fragment(1, "x"));
+    CHECK(feed(receiver, file_header(2, {}, Digest{})).error.code == ErrorCode::bad_message_order);
+  }
+  SUBCASE("and inside a file there is no HEADER without one") {
+    Receiver receiver(stream_options(), {});
+    feed(receiver, file_header(1, {"a", {}, {}, {}}));
+    CHECK(feed(receiver, file_header(2, {"b", {}, {}, {}})).error.code == ErrorCode::bad_message_order);
   }
 }

@@ -32,7 +32,17 @@ PiecesRecord some_pieces() {
   return {{3}, {9}, MessageKind::binary, "access", 0xdeadbeef, 1u << 21, as_bytes("the rest")};
 }
 LogRecord a_log(std::uint64_t id) { return {id, "web-1", "access.log", 2, 77, 1u << 30}; }
-CheckpointRecord a_checkpoint() { return {12, 5, {a_log(3), a_log(4)}, {{8, some_pieces()}}}; }
+CheckpointRecord a_checkpoint() {
+  return {12, 5, {a_log(3), a_log(4)}, {{8, some_pieces()}}, {{8, {70}, "web-1", "backup.tar"}}};
+}
+
+FileRecord a_file() {
+  FileRecord file{{70}, FileRecord::State::whole, a_session().position, 9u << 20, {}, {}};
+  file.chain.fill(7);
+  file.header = {
+      MessageKind::file, {}, {"backup.tar", 9u << 20, 0640, FileDescription::Time{-1, 999}}, Digest{1, 2, 3}};
+  return file;
+}
 
 // Every record type: an encoding, and whether bytes are taken for one.
 struct Kind {
@@ -45,14 +55,18 @@ std::vector<Kind> kinds() {
                         {"skipped", {}, [](ByteView v) { return decode_skipped(v).has_value(); }},
                         {"pieces", {}, [](ByteView v) { return decode_pieces(v).has_value(); }},
                         {"log", {}, [](ByteView v) { return decode_log(v).has_value(); }},
-                        {"checkpoint", {}, [](ByteView v) { return decode_checkpoint(v).has_value(); }}};
+                        {"checkpoint", {}, [](ByteView v) { return decode_checkpoint(v).has_value(); }},
+                        {"file", {}, [](ByteView v) { return decode_file(v).has_value(); }}};
   encode_session(a_session(), all[0].bytes);
-  encode_skipped({100, true, {ErrorCode::message_too_large, {5}}}, all[1].bytes);
+  encode_skipped({a_session().position, {ErrorCode::message_too_large, {5}}}, all[1].bytes);
   PiecesRecord head = some_pieces();
   head.bytes = {};
   encode_pieces(head, all[2].bytes);
   encode_log(a_log(3), all[3].bytes);
   encode_checkpoint(a_checkpoint(), all[4].bytes);
+  FileRecord bare = a_file();
+  bare.header = {MessageKind::file, {}, {"n", {}, {}, {}}, {}};
+  encode_file(bare, all[5].bytes);
   return all;
 }
 
@@ -92,15 +106,38 @@ TEST_CASE("records: a session with names outside the alphabet is none") {
   CHECK(!decode_session(body));
 }
 
-TEST_CASE("records: a skipped number is read as it was written") {
-  for (const bool ends : {false, true}) {
+TEST_CASE("records: skipped numbers are read as they were written") {
+  Bytes body;
+  encode_skipped({a_session().position, {ErrorCode::message_too_large, {5}}}, body);
+  const auto read = decode_skipped(body);
+  REQUIRE(read);
+  CHECK(read->after.through == Seq{70'000});
+  CHECK(read->after.message.is_refused);
+  CHECK(read->refusal == Refusal{ErrorCode::message_too_large, {5}});
+}
+
+TEST_CASE("records: a file is read as it was written") {
+  Bytes body;
+  const FileRecord written = a_file();
+  encode_file(written, body);
+  const auto read = decode_file(body);
+  REQUIRE(read);
+  CHECK(read->first == written.first);
+  CHECK(read->state == FileRecord::State::whole);
+  CHECK(read->after.bytes == written.after.bytes);
+  CHECK(read->bytes == written.bytes);
+  CHECK(read->chain == written.chain);
+  CHECK(read->header.file == written.header.file);
+  CHECK(read->header.digest == written.header.digest);
+}
+
+TEST_CASE("records: a file whose name is none is none") {
+  for (const char* name : {"", "..", "../../etc/passwd", "a/b"}) {
+    FileRecord file = a_file();
+    file.header.file.name = name;
     Bytes body;
-    encode_skipped({100, ends, {ErrorCode::message_too_large, {5}}}, body);
-    const auto read = decode_skipped(body);
-    REQUIRE(read);
-    CHECK(read->payload_bytes == 100);
-    CHECK(read->ends_message == ends);
-    CHECK(read->refusal == Refusal{ErrorCode::message_too_large, {5}});
+    encode_file(file, body);
+    CHECK_FALSE(decode_file(body));
   }
 }
 

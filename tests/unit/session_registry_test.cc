@@ -12,6 +12,8 @@ using namespace cproto::test;
 namespace {
 
 struct Holder final : SessionHolder {
+  void on_delivered() override {}
+  void on_message_refused(const Refusal&) override {}
   void on_committed() override {}
   void on_superseded() override { ++superseded; }
   void on_trouble(const Error&) override {}

@@ -1,0 +1,462 @@
+#include "daemon/file_intake.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "proto/assert.h"
+#include "proto/frame.h"
+#include "proto/receiver.h"
+
+namespace cproto {
+
+namespace {
+
+constexpr std::uint32_t kPartMode = 0600;
+constexpr std::uint32_t kDefaultMode = 0640;  // of a file of which none was announced
+constexpr std::size_t kChunkBytes = 1u << 20;
+constexpr Duration kRetry = 5s;
+// A step of less is not worth a second thread.
+constexpr std::uint64_t kSmallStep = 256 * 1024;
+
+}  // namespace
+
+// What is on its way to the disk, of one session.
+struct FileIntake::Step {
+  std::uint64_t session = 0;
+  std::vector<Unit> units;
+  std::vector<std::shared_ptr<IncomingFile>> file_of;  // by operation of the writing job
+  std::vector<std::shared_ptr<IncomingFile>> hashed;   // by operation of the hashing job
+  unsigned jobs = 0;                                   // under way
+  JobResult writing;
+  JobResult hashing;
+};
+
+FileIntake::FileIntake(Disk& disk, const FileIntakeOptions& options, Log& log, Owner& owner)
+    : disk_(disk), options_(options), log_(log), owner_(owner) {}
+
+FileIntake::~FileIntake() { *alive_ = false; }
+
+// --- recovery ---
+
+void FileIntake::restore(std::uint64_t session, const FileRecord& record, std::uint64_t batch) {
+  Session& restored = sessions_[session];
+  restored.file = restored.recorded = std::make_shared<IncomingFile>(
+      IncomingFile::restored(record, file_part_path(options_.parts, session, record.first), batch));
+}
+
+void FileIntake::add_wanted(std::set<std::string>& paths) const {
+  for (const auto& [index, session] : sessions_) {
+    if (session.file) paths.insert(session.file->part);
+    for (const Unit& unit : session.gathered)
+      if (unit.file) paths.insert(unit.file->part);
+  }
+  if (!step_) return;
+  for (const Unit& unit : step_->units)
+    if (unit.file) paths.insert(unit.file->part);
+}
+
+// --- taking ---
+
+bool FileIntake::is_waiting(std::uint64_t session) const {
+  if (step_ && step_->session == session) return true;
+  const auto it = sessions_.find(session);
+  return it != sessions_.end() && !it->second.gathered.empty();
+}
+
+FileIntake::Session& FileIntake::gather(Instant now, const SessionEntry& entry, std::uint64_t bytes,
+                                        std::uint64_t numbers) {
+  Session& session = sessions_[entry.index];
+  if (session.gathered.empty()) {
+    session.since = now;
+    waiting_.push_back(entry.index);
+  }
+  session.window_size = entry.window_size;
+  session.gathered_bytes += bytes;
+  session.gathered_numbers += numbers;
+  gathered_bytes_ += bytes;
+  return session;
+}
+
+void FileIntake::take(Instant now, const SessionEntry& entry, const server_event::Received& run) {
+  Session& session = gather(now, entry, run.payload_bytes, run.count);
+  if (!run.is_file) {
+    Unit& unit = session.gathered.emplace_back();
+    unit.first = run.first;
+    unit.count = run.count;
+    unit.after = run.after;
+    append(unit.bytes, run.frames);
+    return;
+  }
+  Position position = entry.received;
+  for (ByteView rest = run.frames; !rest.empty();) {
+    const FrameHeader header = decode_header(rest.data());
+    const ByteView payload = rest.subspan(kHeaderSize, header.payload_size);
+    advance(position, header, payload, entry.kind);
+    take_frame(session, entry.index, header.type, payload, position);
+    rest = rest.subspan(kHeaderSize + header.payload_size);
+  }
+}
+
+// The receiver has refused it: too large, for instance. What came of the file before goes with it.
+void FileIntake::take(Instant now, const SessionEntry& entry, const server_event::Skipped& skipped) {
+  Session& session = gather(now, entry, 0, 1);
+  Unit& unit = session.gathered.emplace_back();
+  unit.kind = Unit::Kind::skipped;
+  unit.first = skipped.number;
+  unit.count = 1;
+  unit.after = skipped.after;
+  unit.refusal = skipped.refusal;
+  if (skipped.refusal.code == ErrorCode::none || !session.file) return;
+  session.file->refused = skipped.refusal.code;
+  session.file->is_refusal_told = true;
+  unit.file = std::exchange(session.file, nullptr);
+}
+
+void FileIntake::take_frame(Session& session, std::uint64_t index, FrameType type, ByteView payload,
+                            const Position& after) {
+  type == FrameType::header ? take_header(session, index, payload, after) : take_bytes(session, type, payload, after);
+}
+
+void FileIntake::take_header(Session& session, std::uint64_t index, ByteView payload, const Position& after) {
+  auto decoded = decode_message_header(payload);
+  MessageHeader& header = std::get<MessageHeader>(decoded);  // the receiver has read it, too
+  if (header.kind == MessageKind::none) {
+    extend(session, Unit::Kind::file_dropped, after);
+    session.file.reset();
+  } else if (header.digest) {
+    session.file->header.digest = header.digest;
+    extend(session, Unit::Kind::file, after);
+  } else {
+    session.file = std::make_shared<IncomingFile>();
+    session.file->first = after.through;
+    session.file->header = std::move(header);
+    session.file->part = file_part_path(options_.parts, index, after.through);
+    extend(session, Unit::Kind::file, after);
+  }
+}
+
+void FileIntake::take_bytes(Session& session, FrameType type, ByteView payload, const Position& after) {
+  IncomingFile& file = *session.file;
+  Unit& unit = extend(session, type == FrameType::data ? Unit::Kind::file_end : Unit::Kind::file, after);
+  if (unit.bytes.empty()) unit.offset = file.taken;
+  file.taken += payload.size();
+  if (file.refused == ErrorCode::none && file.is_too_long()) file.refused = ErrorCode::file_differs;
+  if (file.refused == ErrorCode::none) append(unit.bytes, payload);
+  if (type == FrameType::data) session.file.reset();
+}
+
+// The unit that has the next number of the file under way.
+FileIntake::Unit& FileIntake::extend(Session& session, Unit::Kind kind, const Position& after) {
+  const bool fits = !session.gathered.empty() && session.gathered.back().file == session.file &&
+                    session.gathered.back().kind == Unit::Kind::file &&
+                    session.gathered.back().bytes.size() < kChunkBytes;
+  if (!fits) {
+    session.gathered.emplace_back();
+    session.gathered.back().first = after.through;
+    session.gathered.back().file = session.file;
+  }
+  Unit& unit = session.gathered.back();
+  unit.kind = kind;
+  unit.after = after;
+  ++unit.count;
+  return unit;
+}
+
+std::size_t FileIntake::room(std::uint64_t session) const {
+  const auto it = sessions_.find(session);
+  const std::uint64_t own = it == sessions_.end() ? 0 : it->second.gathered_bytes;
+  if (own >= options_.step_bytes || gathered_bytes_ >= options_.gathered_bytes_max) return 0;
+  return options_.step_bytes - own;
+}
+
+const Error* FileIntake::trouble(std::uint64_t session) const {
+  const auto it = sessions_.find(session);
+  return it != sessions_.end() && it->second.trouble ? &*it->second.trouble : nullptr;
+}
+
+void FileIntake::forget(std::uint64_t session, std::uint64_t batch) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return;
+  CPROTO_ASSERT(!is_waiting(session));
+  if (it->second.file) doomed_.emplace_back(batch, it->second.file->part);
+  sessions_.erase(it);
+}
+
+// --- steps ---
+
+void FileIntake::flush(Instant now) {
+  now_ = now;
+  while (!step_) {
+    const auto it =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](auto index) { return is_due(now, sessions_.at(index)); });
+    if (it == waiting_.end()) return;
+    const std::uint64_t index = *it;
+    waiting_.erase(it);
+    begin_step(index);
+  }
+}
+
+// A step waits for more as long as more is likely to come at once: within a file, and while the sender's window allows
+// it.
+bool FileIntake::is_due(Instant now, const Session& session) const {
+  if (session.blocked_until > now) return false;
+  const Unit& last = session.gathered.back();
+  const bool is_within = last.kind == Unit::Kind::file && last.file->is_made;
+  return !is_within || is_settling_ || session.gathered_bytes >= options_.step_bytes ||
+         now - session.since >= options_.step_time || session.gathered_numbers * 2 >= session.window_size ||
+         gathered_bytes_ >= options_.gathered_bytes_max;
+}
+
+Instant FileIntake::next_deadline() const {
+  Instant next = kNever;
+  if (step_) return next;
+  for (const std::uint64_t index : waiting_) {
+    const Session& session = sessions_.at(index);
+    next = std::min(next, std::max(session.since + options_.step_time, session.blocked_until));
+  }
+  return next;
+}
+
+void FileIntake::begin_step(std::uint64_t index) {
+  Session& session = sessions_.at(index);
+  step_ = std::make_unique<Step>();
+  step_->session = index;
+  step_->units = std::exchange(session.gathered, {});
+  gathered_bytes_ -= std::exchange(session.gathered_bytes, 0);
+  session.gathered_numbers = 0;
+  std::uint64_t bytes = 0;
+  for (const Unit& unit : step_->units) bytes += unit.bytes.size();
+  Job hashing = hashing_job(*step_);
+  Job writing = writing_job(*step_);
+  if (bytes > kSmallStep && !hashing.empty()) {
+    step_->jobs = 2;
+    submit(std::move(hashing), &Step::hashing);
+    submit(std::move(writing), &Step::writing);
+    return;
+  }
+  step_->jobs = 1;
+  step_->hashed.insert(step_->hashed.end(), step_->file_of.begin(), step_->file_of.end());
+  std::move(writing.begin(), writing.end(), std::back_inserter(hashing));
+  if (hashing.empty()) return finish_step();  // nothing for the disk
+  submit(std::move(hashing), &Step::hashing);
+}
+
+// The bytes of each file behind what went through its digest before. Where that ended within a piece before a restart,
+// the piece is read again.
+Job FileIntake::hashing_job(Step& step) {
+  Job job;
+  const auto add = [&](const Unit& unit, FileOp op) {
+    job.push_back(std::move(op));
+    step.hashed.push_back(unit.file);
+  };
+  std::map<const IncomingFile*, std::uint64_t> hashed;
+  for (const Unit& unit : step.units) {
+    if (!unit.file || unit.file->refused != ErrorCode::none) continue;
+    IncomingFile& file = *unit.file;
+    const auto [at, is_first] = hashed.try_emplace(&file, file.digest.size());
+    if (is_first && at->second < file.written) {
+      file.piece.resize(file.written - at->second);
+      add(unit, file_op::open_to_read(file.reading, file.part));
+      add(unit, file_op::read(file.reading, at->second, file.piece));
+      add(unit, file_op::close(file.reading));
+      add(unit, file_op::hash(file.digest, file.piece));
+      at->second = file.written;
+    }
+    const std::uint64_t end = unit.offset + unit.bytes.size();
+    if (unit.bytes.empty() || end <= at->second) continue;
+    add(unit, file_op::hash(file.digest, ByteView(unit.bytes).subspan(at->second - unit.offset)));
+    at->second = end;
+  }
+  return job;
+}
+
+// STORE §7. Of each file: the part, its bytes, what ends it, and the sync that counts them; then the directory.
+Job FileIntake::writing_job(Step& step) const {
+  Job job;
+  bool makes_some = false;
+  const auto add = [&](const std::shared_ptr<IncomingFile>& file, FileOp op) {
+    job.push_back(std::move(op));
+    step.file_of.push_back(file);
+  };
+  for (std::size_t i = 0; i < step.units.size();) {
+    const std::shared_ptr<IncomingFile> file = step.units[i].file;
+    std::size_t end = i + 1;
+    while (end < step.units.size() && step.units[end].file == file) ++end;
+    const std::size_t begin = std::exchange(i, end);
+    const Unit& last = step.units[end - 1];
+    if (!file || file->refused != ErrorCode::none || last.kind == Unit::Kind::file_dropped) continue;
+    add(file, file_op::open_or_create(file->writing, file->part, kPartMode));
+    if (!file->is_made) {
+      makes_some = true;
+      add(file, file_op::share(file->writing, options_.inbox));
+      add(file, file_op::reserve(file->writing, file->header.file.size.value_or(0)));
+    }
+    for (std::size_t unit = begin; unit < end; ++unit)
+      if (!step.units[unit].bytes.empty())
+        add(file, file_op::write(file->writing, step.units[unit].offset, step.units[unit].bytes));
+    if (last.kind == Unit::Kind::file_end) {
+      const FileDescription& described = file->header.file;
+      add(file, file_op::finish(file->writing, file->taken, described.mode.value_or(kDefaultMode), described.mtime));
+      add(file, file_op::sync_all(file->writing));
+    } else {
+      add(file, file_op::sync_data(file->writing));
+    }
+    add(file, file_op::close(file->writing));
+  }
+  if (makes_some) add(nullptr, file_op::sync_directory(options_.parts));
+  return job;
+}
+
+void FileIntake::submit(Job job, JobResult Step::*result) {
+  disk_.submit(std::move(job), [this, alive = alive_, result](JobResult done) {
+    if (!*alive) return;
+    *step_.*result = done;
+    if (--step_->jobs > 0) return;
+    on_jobs_done();
+    flush(now_);
+    owner_.on_step();
+  });
+}
+
+void FileIntake::on_jobs_done() {
+  const Step& step = *step_;
+  // One job did both: what is behind the hashing is the writing.
+  const JobResult* failed = !step.hashing.ok() ? &step.hashing : !step.writing.ok() ? &step.writing : nullptr;
+  if (failed == nullptr) return finish_step();
+  const auto& files = failed == &step.hashing ? step.hashed : step.file_of;
+  on_step_failed(*failed, files[failed->operation]);
+}
+
+void FileIntake::on_step_failed(const JobResult& result, const std::shared_ptr<IncomingFile>& file) {
+  if (file) {
+    close_left_open(file, file->reading);
+    close_left_open(file, file->writing);
+  }
+  const bool is_full = result.error == ENOSPC || result.error == EDQUOT || result.error == EFBIG;
+  const bool is_short = result.error == EMFILE || result.error == ENFILE || result.error == ENOMEM;
+  if (file && file->digest.size() < file->written && !is_short) {
+    log_.error(LogEvent::journal_damaged, file->part + ": " + std::strerror(result.error) +
+                                              "; what was acknowledged of this file is gone, it is refused");
+    file->refused = ErrorCode::file_differs;
+    return put_back(0s);
+  }
+  if (file && is_full && file->written == 0) {
+    file->refused = ErrorCode::no_space_for_file;
+    return put_back(0s);
+  }
+  const std::uint64_t index = step_->session;
+  Session& session = sessions_.at(index);
+  const ErrorCode code = is_full ? ErrorCode::disk_full : ErrorCode::disk_failed;
+  if (!session.trouble || session.trouble->code != code)
+    log_.error(is_full ? LogEvent::disk_full : LogEvent::disk_failed,
+               (file ? file->part : options_.parts) + ": " + std::strerror(result.error) + "; its sender waits");
+  session.trouble = Error::retry_after(code, kRetry);
+  put_back(kRetry);
+  owner_.on_trouble(index, *sessions_.at(index).trouble);
+}
+
+// The step is to be made again, with what came meanwhile behind it.
+void FileIntake::put_back(Duration wait) {
+  const std::unique_ptr<Step> step = std::move(step_);
+  Session& session = sessions_.at(step->session);
+  if (session.gathered.empty()) waiting_.push_back(step->session);
+  session.gathered.insert(session.gathered.begin(), std::make_move_iterator(step->units.begin()),
+                          std::make_move_iterator(step->units.end()));
+  session.gathered_bytes = session.gathered_numbers = 0;
+  for (const Unit& unit : session.gathered) {
+    session.gathered_bytes += unit.bytes.size();
+    session.gathered_numbers += unit.count;
+  }
+  gathered_bytes_ = 0;
+  for (const auto& [index, one] : sessions_) gathered_bytes_ += one.gathered_bytes;
+  session.since = Instant{};
+  session.blocked_until = now_ + wait;
+}
+
+void FileIntake::close_left_open(const std::shared_ptr<IncomingFile>& file, File& handle) {
+  if (!handle.is_open()) return;
+  const auto left = std::make_shared<File>(std::exchange(handle, {}));
+  disk_.submit({file_op::close(*left)}, [file, left](JobResult) {});
+}
+
+// --- what becomes of it ---
+
+void FileIntake::finish_step() {
+  const std::unique_ptr<Step> step = std::move(step_);
+  Session& session = sessions_.at(step->session);
+  if (session.trouble) log_.warn(LogEvent::disk_works, options_.parts + " can be written again");
+  session.trouble.reset();
+  std::vector<Unit>& units = step->units;
+  for (std::size_t i = 0; i < units.size();) {
+    std::size_t end = i + 1;
+    while (end < units.size() && units[i].file && units[end].file == units[i].file) ++end;
+    const std::size_t begin = std::exchange(i, end);
+    Ready ready{units[begin].first, 0, units[end - 1].after, Ready::Frames{}};
+    for (std::size_t unit = begin; unit < end; ++unit) ready.count += units[unit].count;
+    hand_over(step->session, std::move(ready), units[end - 1]);
+  }
+  if (session.gathered.empty() && !session.file && !session.recorded) sessions_.erase(step->session);
+}
+
+// `last`: the unit that ends these numbers.
+void FileIntake::hand_over(std::uint64_t session, Ready ready, Unit& last) {
+  const std::shared_ptr<IncomingFile> file = last.file;
+  if (!file) {
+    if (last.kind == Unit::Kind::skipped)
+      ready.what = SkippedRecord{last.after, last.refusal};
+    else
+      ready.what = Ready::Frames{std::move(last.bytes)};
+    owner_.append(session, ready);
+    return;
+  }
+  const bool is_end = last.kind == Unit::Kind::file_end;
+  if (file->refused == ErrorCode::none && is_end && !file->agrees()) file->refused = ErrorCode::file_differs;
+  if (file->refused != ErrorCode::none) return hand_over_refused(session, std::move(ready), last);
+  file->is_made = file->is_made || last.kind != Unit::Kind::file_dropped;
+  file->written = file->digest.size();
+  file->chain = file->digest.chain();
+  const bool is_dropped = last.kind == Unit::Kind::file_dropped;
+  const auto state = is_end       ? FileRecord::State::whole
+                     : is_dropped ? FileRecord::State::dropped
+                                  : FileRecord::State::goes_on;
+  ready.what = file->to_record(state, ready.after);
+  file->recorded_in = owner_.append(session, ready);
+  sessions_.at(session).recorded = state == FileRecord::State::goes_on ? file : nullptr;
+  if (is_dropped) doomed_.emplace_back(file->recorded_in, file->part);
+}
+
+// PROTOCOL §4.6. The first of its numbers that come here says why; of all others only the bytes are gone.
+void FileIntake::hand_over_refused(std::uint64_t session, Ready ready, const Unit& last) {
+  IncomingFile& file = *last.file;
+  if (ready.after.message.is_begun) ready.after.message.is_refused = true;
+  SkippedRecord record{ready.after, last.refusal};
+  const bool is_first = !std::exchange(file.is_refusal_told, true);
+  if (is_first) record.refusal = {file.refused, file.first};
+  ready.what = record;
+  const std::uint64_t batch = owner_.append(session, ready);
+  sessions_.at(session).recorded.reset();
+  if (is_first || last.refusal.code != ErrorCode::none) doomed_.emplace_back(batch, file.part);
+}
+
+bool FileIntake::carry_forward(std::uint64_t before_batch, const std::function<bool()>& has_space,
+                               const std::function<Position(std::uint64_t)>& position_of) {
+  for (auto& [index, session] : sessions_) {
+    if (!session.recorded || session.recorded->recorded_in >= before_batch) continue;
+    if (!has_space()) return false;
+    Ready ready{{}, 0, position_of(index), Ready::Frames{}};
+    ready.what = session.recorded->to_record(FileRecord::State::goes_on, ready.after);
+    session.recorded->recorded_in = owner_.append(index, ready);
+  }
+  return true;
+}
+
+void FileIntake::on_durable(std::uint64_t batch) {
+  Job job;
+  for (; !doomed_.empty() && doomed_.front().first <= batch; doomed_.pop_front())
+    job.push_back(file_op::remove(doomed_.front().second));
+  if (!job.empty()) disk_.submit(std::move(job), [](JobResult) {});
+}
+
+}  // namespace cproto

@@ -1,0 +1,73 @@
+// The files of the inbox (STORE.md §6): `<client>/files/<name>`, put there by renaming the part that holds their bytes.
+//
+// Happy path: take(whole) -> placing job: folders, rename, sync of the directories -> on_placed, the session hears of
+// it. Failure modes: one that cannot be placed (a folder of its name, permissions) waits alone and is tried again; a
+// checkpoint carries it on. A part that is gone was placed before, by a run that did not live to say so.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/disk.h"
+#include "daemon/log.h"
+#include "daemon/records.h"
+#include "proto/time.h"
+
+namespace cproto {
+
+class InboxFiles {
+ public:
+  using OnPlaced = std::function<void(std::uint64_t session, Seq first)>;
+
+  // Parts are in `parts`, on the same file system as `directory`.
+  InboxFiles(const std::string& directory, const std::string& parts, ExistingFile existing, Log& log)
+      : directory_(directory), parts_(parts), existing_(existing), log_(log) {}
+
+  void set_on_placed(OnPlaced on_placed) { on_placed_ = std::move(on_placed); }
+  void set_existing(ExistingFile existing) { existing_ = existing; }
+
+  // A whole file; said twice it is one.
+  void take(const CheckpointRecord::File& file);
+  void add_wanted(std::set<std::string>& paths) const;
+  void add_to(CheckpointRecord& checkpoint) const;
+
+  // Calls `each` with every file that is to be placed.
+  void visit(const OnPlaced& each) const;
+
+  bool is_empty() const { return pending_.empty(); }
+  // Places what can be placed now. Empty: nothing can.
+  Job placing_job(Instant now);
+  // False if the directories could not be synced: nothing of the job is known to be safe.
+  [[nodiscard]] bool on_placed(Instant now, JobResult result);
+  // kNever: nothing is to be tried again.
+  Instant next_deadline(Instant now) const;
+
+ private:
+  struct Pending {
+    CheckpointRecord::File file;
+    bool is_in_job = false;
+    Instant blocked_until{};
+    std::string trouble;
+  };
+
+  std::string target_of(const CheckpointRecord::File& file) const {
+    return directory_ + "/" + file.client_id + "/files/" + file.name;
+  }
+  void add_folders(const std::string& client, Job& job) const;
+  void block(Pending& pending, Instant now, int error);
+
+  std::string directory_;
+  std::string parts_;
+  ExistingFile existing_;
+  Log& log_;
+  OnPlaced on_placed_;
+  std::vector<Pending> pending_;
+  std::set<std::string> made_;       // clients whose folders are there, durably
+  std::vector<std::size_t> end_of_;  // of the job under way: where the operations of each file end; the syncs follow
+};
+
+}  // namespace cproto
