@@ -48,9 +48,9 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 }
 
 std::optional<ServerAddress> parse_server_address(std::string_view text, std::uint16_t default_port) {
-  // A NUL, a blank or a control byte is in no name, and would end it for the resolver.
+  // A NUL, a blank or a control byte is in no name, and would end it for the resolver; a dash in front is an option's.
   const auto is_odd = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '/'; };
-  if (text.empty() || std::any_of(text.begin(), text.end(), is_odd)) return std::nullopt;
+  if (text.empty() || text.front() == '-' || std::any_of(text.begin(), text.end(), is_odd)) return std::nullopt;
   if (text.front() == '[') return parse_bracketed(text, default_port);
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos || is_ipv6(text)) return ServerAddress{std::string(text), default_port};

@@ -4,7 +4,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <map>
 
+#include "client/file_source.h"
 #include "client/help.h"
 #include "config/units.h"
 
@@ -25,6 +27,9 @@ class RawArguments {
     texts_ = app_.add_option("-m")->expected(1, kManyValues);
     lines_ = app_.add_option("-l,--lines")->expected(0, 1);
     binary_ = app_.add_flag("--binary");
+    as_ = single("--as");
+    restart_ = app_.add_flag("--restart");
+    state_ = single("--state");
     check_ = app_.add_flag("--check");
     servers_ = repeatable("-s,--server-addr");
     port_ = single("-p,--server-port");
@@ -61,6 +66,9 @@ class RawArguments {
   CLI::Option* texts_;
   CLI::Option* lines_;
   CLI::Option* binary_;
+  CLI::Option* as_;
+  CLI::Option* restart_;
+  CLI::Option* state_;
   CLI::Option* check_;
   CLI::Option* servers_;
   CLI::Option* port_;
@@ -109,8 +117,8 @@ class Reader {
   Reader(const RawArguments& raw, const Surroundings& surroundings) : raw_(raw), around_(surroundings) {}
 
   std::variant<Options, Answer, UsageError> read() {
-    for (const auto step :
-         {&Reader::read_job, &Reader::read_servers, &Reader::read_names, &Reader::read_terms, &Reader::read_timeout})
+    for (const auto step : {&Reader::read_job, &Reader::read_servers, &Reader::read_names, &Reader::read_terms,
+                            &Reader::read_timeout, &Reader::read_state})
       if (auto error = (this->*step)()) return UsageError{*error};
     options_.quiet = raw_.quiet_->count() > 0;
     options_.verbose = raw_.verbose_->count() > 0;
@@ -131,6 +139,12 @@ class Reader {
   }
 
   Wrong read_job() {
+    if (auto wrong = read_what()) return wrong;
+    if (raw_.as_->count() > 0 && options_.job != Options::Job::files) return "--as NAME is for a FILE, or for -";
+    return std::nullopt;
+  }
+
+  Wrong read_what() {
     const bool has_texts = raw_.texts_->count() > 0;
     const bool has_lines = raw_.lines_->count() > 0;
     const bool has_binary = raw_.binary_->count() > 0;
@@ -176,12 +190,31 @@ class Reader {
   }
 
   Wrong read_no_job(const std::vector<std::string>& operands) {
-    if (operands.size() == 1 && operands.front() == "-") return read_stdin();
-    if (!operands.empty())
-      return "\"" + operands.front() +
-             "\": whole files cannot be sent yet; --lines FILE sends its lines, --binary FILE its bytes as one message";
-    if (around_.stdin_is_terminal) return "nothing to send: say -m TEXT or --lines FILE, or pipe lines in";
+    const bool is_stdin = operands.size() == 1 && operands.front() == "-";
+    if (is_stdin && raw_.as_->count() == 0) return read_stdin();
+    if (!operands.empty()) return read_files(operands);
+    if (around_.stdin_is_terminal) return "nothing to send: say -m TEXT, --lines FILE or FILE..., or pipe lines in";
     return read_stdin();
+  }
+
+  Wrong read_files(const std::vector<std::string>& operands) {
+    options_.job = Options::Job::files;
+    options_.kind = MessageKind::file;
+    options_.files = operands;
+    options_.as = RawArguments::value(raw_.as_).value_or("");
+    if (raw_.as_->count() > 0 && !is_valid_file_name(options_.as))
+      return "--as \"" + printable(options_.as) + "\": a name has 1 to 255 bytes, no slash, no control bytes";
+    if (raw_.as_->count() > 0 && operands.size() > 1)
+      return "--as NAME is for one FILE; there are " + std::to_string(operands.size());
+    std::map<std::string, std::string> names;
+    for (const std::string& path : operands) {
+      if (path == "-" && options_.as.empty()) return "standard input as a file needs a name: --as NAME";
+      const auto [other, is_new] = names.emplace(base_name(path), path);
+      if (!is_new && !base_name(path).empty())
+        return printable(other->second) + " and " + printable(path) +
+               " have the same name, and one would replace the other; send them apart, with --as NAME";
+    }
+    return std::nullopt;
   }
 
   Wrong read_stdin() {
@@ -249,6 +282,23 @@ class Reader {
     const auto time = parse_time(is_bare ? *text + "s" : *text).value;
     if (!time || *time > kLongest) return "--timeout " + *text + ": a time like 30s, 10min or 2h; 0 is never";
     options_.timeout = *time;
+    return std::nullopt;
+  }
+
+  // Said, given by the service manager, or the user's own place for state.
+  Wrong read_state() {
+    options_.restart = raw_.restart_->count() > 0;
+    const auto set = [this](const char* variable) { return around_.environment(variable).value_or(""); };
+    if (const auto said = RawArguments::value(raw_.state_)) {
+      if (said->empty()) return "--state needs a folder";
+      options_.state_directory = *said;
+    } else if (const std::string given = set("STATE_DIRECTORY"); !given.empty()) {
+      options_.state_directory = given.substr(0, given.find(':'));
+    } else if (const std::string own = set("XDG_STATE_HOME"); own.starts_with('/')) {
+      options_.state_directory = own + "/cproto";
+    } else if (const std::string home = set("HOME"); !home.empty()) {
+      options_.state_directory = home + "/.local/state/cproto";
+    }
     return std::nullopt;
   }
 

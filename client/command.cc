@@ -4,7 +4,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <variant>
 
 #include "client/console.h"
@@ -13,6 +17,8 @@
 #include "client/signals.h"
 #include "client/source.h"
 #include "client/transfer.h"
+#include "client/transfer_state.h"
+#include "proto/digest.h"
 
 namespace cproto::client {
 
@@ -68,6 +74,36 @@ void report_end(const Options& options, const Outcome& outcome, const Tally& tal
   if (is_success && is_asked && !options.quiet) console.say(summary(outcome, tally, source.noun()));
 }
 
+// Names the transfer among all that are remembered here: "the same command".
+std::string transfer_name(const Options& options) {
+  std::string key = options.client_id + '\n' + options.channel + '\n' + options.as;
+  for (const ServerAddress& server : options.servers) key += '\n' + to_string(server);
+  for (const std::string& path : options.files) {
+    std::error_code failed;
+    key += '\n' + std::filesystem::absolute(path, failed).lexically_normal().string();
+  }
+  FileDigest digest;
+  digest.update(as_bytes(key));
+  return to_hex(ByteView(digest.value()).first(8)) + ".files";
+}
+
+// What an earlier run of the same command left, and the place to remember this one.
+std::variant<std::optional<SavedTransfer>, Problem> open_state(const Options& options, TransferState& state,
+                                                               Console& console) {
+  const int error =
+      options.state_directory.empty() ? ENOENT : state.open(options.state_directory, transfer_name(options));
+  if (error == EWOULDBLOCK)
+    return Problem{Status::temp_fail,
+                   "the same transfer is running already (pid " + std::to_string(state.holder()) + ")"};
+  if (error != 0) {
+    if (!options.quiet) console.say(cannot_remember(options, error));
+    return std::nullopt;
+  }
+  if (!options.restart) return state.load();
+  (void)state.load();  // what is written next is newer
+  return std::nullopt;
+}
+
 // Ends without waiting for a name service that does not answer: its thread cannot be called back.
 [[noreturn]] void leave_at_once(int status) { ::_exit(status); }
 
@@ -86,11 +122,21 @@ End run(const Options& options) {
     return {static_cast<int>(problem->status), 0};
   }
   Source& source = *std::get<std::unique_ptr<Source>>(made);
+  TransferState state;
+  std::optional<SavedTransfer> saved;
+  if (source.can_continue()) {
+    auto opened = open_state(options, state, console);
+    if (const Problem* problem = std::get_if<Problem>(&opened)) {
+      console.say(problem->sentence);
+      return {static_cast<int>(problem->status), 0};
+    }
+    saved = std::get<std::optional<SavedTransfer>>(std::move(opened));
+  }
   Tally tally;
   Progress progress(console, {options.quiet, options.verbose, source.noun()}, tally, now());
   const auto trace = [&console](const std::string& lines) { console.raw(lines); };
-  Transfer run(loop.get(), options, source, tally, progress, seeded(),
-               options.trace ? Transfer::TraceSink(trace) : nullptr);
+  Transfer run(loop.get(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
+               std::move(saved), options.trace ? Transfer::TraceSink(trace) : nullptr);
   transfer = &run;
   const Signals signals(loop.get(), [&run](int signal) { run.interrupt(signal); });
   run.start();
@@ -106,6 +152,13 @@ End run(const Options& options) {
 }
 
 }  // namespace
+
+std::string cannot_remember(const Options& options, int error) {
+  const std::string where = options.state_directory.empty()
+                                ? "no folder for state (--state DIR)"
+                                : printable(options.state_directory) + ": " + std::strerror(error);
+  return where + "; if this is interrupted it will begin anew";
+}
 
 int run_command(const Options& options) {
   ignore_broken_pipes();

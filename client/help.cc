@@ -3,17 +3,19 @@
 namespace cproto::client {
 
 const char* const kHelp =
-    R"(cproto-send: send messages and lines to a cprotod, each acknowledged once it is on disk there, exactly once
+    R"(cproto-send: send messages, lines and files to a cprotod, each acknowledged once it is on disk there, exactly once
 
 cproto-send [-s HOST[:PORT]]... [OPTIONS] -m TEXT...       messages
 cproto-send [-s HOST[:PORT]]... [OPTIONS] --lines [FILE|-] each line a message; also without operands, when
                                                            standard input is no terminal
+cproto-send [-s HOST[:PORT]]... [OPTIONS] FILE...          files; - with --as NAME: standard input as a file
 cproto-send [-s HOST[:PORT]]... [OPTIONS] --binary FILE... each file a message
 cproto-send [-s HOST[:PORT]]... --check                    connect, shake hands, close; say what was found
 
 What to send:
   -m TEXT...             a message; may be repeated, be empty, and begin with a dash
   -l, --lines [FILE|-]   each line of FILE or of standard input
+      --as NAME          the one FILE's name there
       --binary           messages of bytes, to <channel>.bin: each -m, each FILE, or all of standard input
 
 Where to:
@@ -27,6 +29,9 @@ How:
       --operation-mode M     burst, or step-by-step: one frame at a time (burst)
       --window-size N        frames in flight, 1 to 32767 (32767)
       --max-packet-size N    payload of a frame: 1024, 64KiB (64KiB)
+      --restart              begin anew, where an earlier run of the same command was interrupted
+      --state DIR            where is remembered how far files have come ($STATE_DIRECTORY, $XDG_STATE_HOME/cproto or
+                             ~/.local/state/cproto)
       --timeout T            give up when nothing has become durable for T: 30s, 10min; a bare number is seconds, 0 is
                              never (10min; never for standard input)
 

@@ -12,11 +12,14 @@
 namespace cproto::client {
 
 struct Options {
-  enum class Job { texts, lines, binary_files, check };
+  enum class Job { texts, lines, binary_files, files, check };
 
   Job job = Job::lines;
   std::vector<std::string> texts;  // Job::texts
-  std::vector<std::string> files;  // Job::lines: one; Job::binary_files. "-" is standard input
+  std::vector<std::string> files;  // Job::lines: one; Job::binary_files, Job::files. "-" is standard input
+  std::string as;                  // Job::files: the one file's name there; empty: its own
+  bool restart = false;            // what an earlier run left is not gone on with
+  std::string state_directory;     // where it is remembered; empty: nowhere
   MessageKind kind = MessageKind::text;
 
   std::vector<ServerAddress> servers;
@@ -32,5 +35,8 @@ struct Options {
   bool json = false;
   bool trace = false;
 };
+
+// Why, with errno, an interrupted transfer could not be continued.
+std::string cannot_remember(const Options& options, int error);
 
 }  // namespace cproto::client

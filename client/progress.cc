@@ -73,6 +73,10 @@ void Progress::on_refused(const Tally::Refused& refused) {
 
 void Progress::on_problem(const Problem& problem) { screen_.say(problem.sentence); }
 
+void Progress::on_note(const std::string& sentence) {
+  if (!options_.is_quiet) screen_.say(sentence);
+}
+
 void Progress::tick(Instant now) {
   if (!is_animated()) return;
   if (outage_) return screen_.show(waiting_);

@@ -47,6 +47,7 @@ class Progress final : public Shipper::Listener {
   void on_durable(Instant now, const std::string& where);
   void on_refused(const Tally::Refused& refused) override;
   void on_problem(const Problem& problem) override;
+  void on_note(const std::string& sentence) override;
   // Keeps the line of progress fresh.
   void tick(Instant now);
   bool is_animated() const { return screen_.is_terminal() && !options_.is_quiet; }

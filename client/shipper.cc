@@ -5,36 +5,86 @@
 
 namespace cproto::client {
 
+// A file of so many bytes is announced and waits to be taken, so that one that cannot be is told before its first byte.
+constexpr std::uint64_t kAskFirst = 8u << 20;
+
 bool Shipper::pump() {
   bool moved = false;
   while (session_.can_send()) {
     if (std::exchange(must_abandon_, false)) {
       session_.abandon();
-      abandoned_.push_back(session_.sender().last_pushed());
+      if (!std::exchange(is_refused_, false)) abandoned_.push_back(session_.sender().last_pushed());
       moved = true;
       continue;
     }
+    note_bookmark();
+    if (bookmarks_.is_full() || hold_until_ > session_.sender().durable_through()) return moved;
     const Piece piece = source_.peek(session_.max_packet_size());
     switch (piece.kind) {
       case Piece::Kind::wait: return moved;
       case Piece::Kind::part: push(piece); break;
       case Piece::Kind::broken: drop(piece.problem); break;
-      case Piece::Kind::end:
-        must_abandon_ = session_.in_message();
-        if (!must_abandon_) session_.close(Disconnect::End::finish);
+      case Piece::Kind::header: begin(piece); break;
+      case Piece::Kind::digest:
+        session_.tell_digest(piece.digest);
+        source_.take(0, false);
         break;
+      case Piece::Kind::restart: restart(piece); break;
+      case Piece::Kind::end: end(); break;
     }
     moved = true;
   }
   return moved;
 }
 
+void Shipper::begin(const Piece& piece) {
+  if (file_size_max_ > 0 && piece.header.file.size > file_size_max_) return refuse_here();
+  note_message();
+  is_file_ = true;
+  session_.begin(piece.header);
+  source_.take(0, false);
+  if (piece.header.file.size >= kAskFirst) hold_until_ = session_.sender().last_pushed();
+}
+
+// The message under way is given up, and its source gives it once more.
+void Shipper::restart(const Piece& piece) {
+  session_.abandon();
+  abandoned_.push_back(session_.sender().last_pushed());
+  message_bytes_ = 0;
+  source_.take(0, false);
+  if (!piece.problem.sentence.empty()) listener_.on_note(piece.problem.sentence);
+}
+
+void Shipper::end() {
+  if (is_stopped_ && on_bookmark_ && source_.can_continue()) return session_.close(Disconnect::End::pause);
+  must_abandon_ = session_.in_message();
+  if (!must_abandon_) session_.close(Disconnect::End::finish);
+}
+
+void Shipper::stop() {
+  is_stopped_ = true;
+  source_.stop();
+}
+
+void Shipper::note_bookmark() {
+  auto place = source_.take_bookmark();
+  if (!place || !on_bookmark_) return;
+  const Sender& sender = session_.sender();
+  bookmarks_.note({sender.pushed_messages(), sender.pushed_bytes(), std::move(*place)});
+  on_bookmark_();
+}
+
+void Shipper::note_message() {
+  message_first_ = session_.sender().last_pushed().next();
+  is_file_ = false;
+  map_.forget_through(session_.sender().durable_through());
+  map_.note(message_first_, tally_.read + 1);
+}
+
 void Shipper::push(const Piece& piece) {
-  if (message_size_max_ > 0 && message_bytes_ + piece.bytes.size() > message_size_max_) return refuse_here();
-  if (!session_.in_message()) {
-    map_.forget_through(session_.sender().durable_through());
-    map_.note(session_.sender().last_pushed().next(), tally_.read + 1);
-  }
+  const std::uint64_t size_max = session_.in_message() && is_file_ ? file_size_max_ : message_size_max_;
+  if (size_max > 0 && message_bytes_ + piece.bytes.size() > size_max) return refuse_here();
+  if (!session_.in_message()) note_message();
   const ClientSession::Sent sent = session_.send(piece.bytes, piece.is_last);
   source_.take(sent.bytes, sent.is_complete);
   message_bytes_ += sent.bytes;
@@ -66,20 +116,56 @@ void Shipper::on_terms(const SynAck& terms) {
   // Another server's smaller packets: what waits was cut anew, and its numbers with it.
   if (std::exchange(packet_size_, terms.max_packet_size) != terms.max_packet_size) map_ = {};
   message_size_max_ = terms.message_size_max;
+  file_size_max_ = terms.file_size_max;
+  if (std::exchange(must_resume_, false)) resume(terms);
   on_acked({session_.sender().durable_through(), session_.sender().durable_messages()});
+}
+
+void Shipper::restore(std::deque<Bookmark> bookmarks, std::vector<Problem> problems) {
+  must_resume_ = true;
+  bookmarks_.restore(std::move(bookmarks));
+  tally_.problems = std::move(problems);
+}
+
+// The source goes to where the session stands. What a session begun anew has, is nothing.
+void Shipper::resume(const SynAck& terms) {
+  if (terms.outcome == SynAck::Outcome::begun) bookmarks_.restore({});
+  Progressed progressed{terms.durable_messages, terms.durable_bytes, {}};
+  if (terms.unfinished) progressed.message_bytes = terms.unfinished->durable_bytes;
+  const Bookmark* mark = bookmarks_.find(progressed.messages, progressed.bytes);
+  const Source::Resumed resumed = source_.resume(mark != nullptr ? *mark : Bookmark{}, progressed);
+  tally_.read = resumed.messages;
+  bytes_before_ = terms.durable_bytes;
+  const std::uint64_t sent = resumed.messages - std::min<std::uint64_t>(resumed.messages, tally_.problems.size());
+  ended_here_ = terms.durable_messages - std::min(terms.durable_messages, sent);
+  if (terms.unfinished) {
+    message_first_ = terms.unfinished->first;
+    message_bytes_ = terms.unfinished->durable_bytes;
+    is_file_ = terms.unfinished->kind == MessageKind::file;
+    map_.note(message_first_, tally_.read + 1);
+  }
+  if (!resumed.sentence.empty()) listener_.on_note(resumed.sentence);
 }
 
 void Shipper::on_acked(const client_event::Acked& acked) {
   for (; !abandoned_.empty() && abandoned_.front() <= acked.durable_through; abandoned_.pop_front()) ++ended_here_;
   // A refusal may be told before the end of its message is durable: never more than is true.
   tally_.durable = acked.durable_messages - std::min(acked.durable_messages, ended_here_);
-  tally_.durable_bytes = session_.sender().durable_bytes();
+  const std::uint64_t bytes = session_.sender().durable_bytes();
+  tally_.durable_bytes = bytes - bytes_before_;
+  bookmarks_.forget_before(acked.durable_messages, bytes);
 }
 
 void Shipper::on_refused(const client_event::Refused& refused) {
   ++ended_here_;
   const Refusal& refusal = refused.refusal;
   count_refused(map_.find(refusal.first).value_or(0), reason_of(refusal.code, refused.sentence));
+  if (!session_.in_message() || must_abandon_ || refusal.first != message_first_) return;
+  // What is left of it would be thrown away.
+  leave_message();
+  is_refused_ = true;
+  ++tally_.read;
+  hold_until_ = {};
 }
 
 void Shipper::count_refused(std::uint64_t ordinal, std::string reason) {
@@ -91,8 +177,8 @@ void Shipper::count_refused(std::uint64_t ordinal, std::string reason) {
 }
 
 std::string Shipper::reason_of(ErrorCode code, const std::string& sentence) const {
-  if (code == ErrorCode::message_too_large && message_size_max_ > 0)
-    return "larger than " + human_bytes(message_size_max_);
+  const std::uint64_t size_max = source_.noun().one == "file" ? file_size_max_ : message_size_max_;
+  if (code == ErrorCode::message_too_large && size_max > 0) return "larger than " + human_bytes(size_max);
   if (!sentence.empty()) return printable(sentence);
   const ErrorEntry* entry = find_error(code);
   return entry != nullptr ? std::string(entry->sentence) : error_name(code);

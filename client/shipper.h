@@ -4,7 +4,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "client/bookmarks.h"
 #include "client/message_map.h"
 #include "client/source.h"
 #include "client/tally.h"
@@ -19,13 +24,20 @@ class Shipper {
    public:
     virtual void on_refused(const Tally::Refused& refused) = 0;
     virtual void on_problem(const Problem& problem) = 0;
+    // For people; nothing is wrong.
+    virtual void on_note(const std::string& sentence) = 0;
 
    protected:
     ~Listener() = default;
   };
 
-  Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener)
-      : session_(session), source_(source), tally_(tally), listener_(listener) {}
+  // `on_bookmark`: there is another one, which is to be remembered before what comes behind it goes out. Empty: nothing
+  // is remembered.
+  Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener, std::function<void()> on_bookmark)
+      : session_(session), source_(source), tally_(tally), listener_(listener), on_bookmark_(std::move(on_bookmark)) {}
+
+  // Goes on with what an earlier run left. Call before the first on_terms().
+  void restore(std::deque<Bookmark> bookmarks, std::vector<Problem> problems);
 
   // Hands over what there is room for, and closes the session behind the last message. Says whether anything moved.
   bool pump();
@@ -35,13 +47,20 @@ class Shipper {
   void on_acked(const client_event::Acked& acked);
   void on_refused(const client_event::Refused& refused);
 
-  // Reads no further; what was read goes out and the session is closed.
-  void stop() { source_.stop(); }
+  // Reads no further; what was read goes out and the session is closed, or paused where a later run can go on with it.
+  void stop();
+  const Bookmarks& bookmarks() const { return bookmarks_; }
   // Everything handed over is durable, and nothing was read that is still to be.
   bool is_settled() const;
 
  private:
+  void begin(const Piece& piece);
   void push(const Piece& piece);
+  void restart(const Piece& piece);
+  void end();
+  void note_message();
+  void note_bookmark();
+  void resume(const SynAck& terms);
   void refuse_here();
   void drop(const Problem& problem);
   void leave_message();
@@ -52,13 +71,23 @@ class Shipper {
   Source& source_;
   Tally& tally_;
   Listener& listener_;
+  std::function<void()> on_bookmark_;
   MessageMap map_;
+  Bookmarks bookmarks_;
   std::deque<Seq> abandoned_;  // ends of messages given up, not yet durable
   std::uint32_t packet_size_ = 0;
   std::uint64_t message_size_max_ = 0;
   std::uint64_t message_bytes_ = 0;  // of the message under way
   std::uint64_t ended_here_ = 0;     // messages given up or refused by the server, by now durable
+  std::uint64_t file_size_max_ = 0;
+  std::uint64_t bytes_before_ = 0;  // of the session, durable before this run
+  Seq message_first_;               // of the message under way
+  bool is_file_ = false;            // the message under way
+  Seq hold_until_;                  // nothing goes out before this is durable
   bool must_abandon_ = false;
+  bool is_refused_ = false;  // what is to be abandoned was refused by the server
+  bool is_stopped_ = false;
+  bool must_resume_ = false;
 };
 
 }  // namespace cproto::client

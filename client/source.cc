@@ -1,8 +1,10 @@
 #include "client/source.h"
 
 #include <cstring>
+#include <utility>
 
 #include "client/binary_source.h"
+#include "client/file_source.h"
 #include "client/line_source.h"
 #include "client/text_source.h"
 
@@ -19,6 +21,12 @@ std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, cons
     case Options::Job::texts: return std::make_unique<TextSource>(options.texts);
     case Options::Job::check: return std::make_unique<TextSource>(std::vector<std::string>{});
     case Options::Job::binary_files: return std::make_unique<BinarySource>(loop, options.files, std::move(wake));
+    case Options::Job::files: {
+      std::vector<FileSource::File> files;
+      for (const std::string& path : options.files)
+        files.push_back({path, options.as.empty() ? base_name(path) : options.as});
+      return std::make_unique<FileSource>(loop, std::move(files), std::move(wake));
+    }
     case Options::Job::lines: break;
   }
   const std::string& path = options.files.front();

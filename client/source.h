@@ -13,6 +13,8 @@
 #include "client/status.h"
 #include "client/wording.h"
 #include "proto/bytes.h"
+#include "proto/digest.h"
+#include "proto/message.h"
 
 struct uv_loop_s;
 
@@ -25,15 +27,35 @@ struct Problem {
 
 struct Piece {
   enum class Kind {
-    part,    // `bytes` of the message under way
-    wait,    // nothing at hand; `wake` will be called
-    end,     // there are no more messages; one begun and not ended is not to be ended
-    broken,  // this message cannot be read, because of `problem`; skip() it
+    part,     // `bytes` of the message under way
+    wait,     // nothing at hand; `wake` will be called
+    end,      // there are no more messages; one begun and not ended is not to be ended
+    broken,   // this message cannot be read, because of `problem`; skip() it
+    header,   // `header` says what the next message is. Taken as it is: take(0, false)
+    digest,   // `digest` is what the bytes of the file under way come to; the same
+    restart,  // the message under way comes again from its beginning, because of `problem`; the same
   };
   Kind kind = Kind::end;
   ByteView bytes;  // until the next peek()
   bool is_last = false;
   Problem problem;
+  MessageHeader header{};
+  Digest digest{};
+};
+
+// Where a source went on from when this point of the session had been handed over: behind so many messages and payload
+// bytes. `place` is the source's own and says it in words of its own.
+struct Bookmark {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  Bytes place;
+};
+
+// A session that goes on: what it has come to, as the server says.
+struct Progressed {
+  std::uint64_t messages = 0;                  // ended
+  std::uint64_t bytes = 0;                     // payload
+  std::optional<std::uint64_t> message_bytes;  // of a message begun and not ended: payload of its FRAGMENTs
 };
 
 class Source {
@@ -50,6 +72,20 @@ class Source {
   virtual void stop() = 0;
   // After stop(): nothing is left to give.
   virtual bool is_drained() = 0;
+
+  // --- going on after the program was restarted ---
+  // What is to be remembered of the place where it stands now: behind all that was taken, and at no other. nullopt:
+  // nothing that could not be told from the bookmark before. Asked after every take() and skip().
+  virtual std::optional<Bytes> take_bookmark() { return std::nullopt; }
+  // Before the first peek(): goes on where the session stands, which is at this bookmark or behind it. Returns how many
+  // of its messages lie before; a sentence, if there is one, is for people.
+  struct Resumed {
+    std::uint64_t messages = 0;
+    std::string sentence;
+  };
+  virtual Resumed resume(const Bookmark&, const Progressed&) { return {}; }
+  // What stop() leaves is sent when the same command is run again: nothing that was begun is to be given up.
+  virtual bool can_continue() const { return false; }
 
   // How people know the message with this number (the first is 1): "line 81,004".
   virtual std::string name(std::uint64_t number) const = 0;

@@ -16,6 +16,7 @@ enum class Status : int {
   unavailable = 69,    // server not reached within the timeout
   software = 70,       // a bug
   os_error = 71,       // no descriptors, no memory
+  cant_create = 73,    // the state directory cannot be written
   io_error = 74,       // reading failed midway
   temp_fail = 75,      // reached, but nothing became durable within the timeout
   protocol = 76,       // not a cproto server, no common version, another store, session forgotten

@@ -20,7 +20,7 @@ struct Tally {
 
   std::uint64_t read = 0;           // messages handed to the session or refused
   std::uint64_t durable = 0;        // taken and on the server's disk
-  std::uint64_t durable_bytes = 0;  // of their payload
+  std::uint64_t durable_bytes = 0;  // payload that became durable in this run
   std::uint64_t refused = 0;
   std::vector<Refused> refused_named;
   std::vector<Problem> problems;  // inputs that could not be read

@@ -16,13 +16,15 @@ constexpr Duration kTick = 1s;
 constexpr Duration kTickOnTerminal = 250ms;
 constexpr std::size_t kGreetingMax = 128;
 
-ClientOptions session_options(const Options& options) {
+ClientOptions session_options(const Options& options, const std::optional<SavedTransfer>& saved) {
   ClientOptions session;
   session.offer.mode = options.mode;
   session.offer.max_packet_size = options.max_packet_size;
   session.offer.window_size = options.window_size;
-  session.offer.attempt = 0;
+  session.offer.attempt = saved ? saved->attempt : 0;
   session.offer.client_id = options.client_id;
+  if (saved) session.offer.resume = saved->session;
+  if (saved) session.offer.refusals_heard = saved->refusals_heard;
   session.offer.channel = options.channel;
   session.offer.kind = options.kind;
   session.offer.software = "cproto-send " CPROTO_VERSION;
@@ -64,16 +66,18 @@ struct Transfer::Host {
 };
 
 Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tally& tally, Progress& progress,
-                   Random random, TraceSink trace)
+                   Random random, TransferState* state, std::optional<SavedTransfer> saved, TraceSink trace)
     : loop_(loop),
       options_(options),
       source_(source),
       tally_(tally),
       progress_(progress),
+      memory_(state),
       trace_(std::move(trace)),
       tracer_(now()),
-      session_(session_options(options)),
-      shipper_(session_, source, tally, progress),
+      session_(session_options(options, saved)),
+      shipper_(
+          session_, source, tally, progress, state == nullptr ? std::function<void()>() : [this] { save(false); }),
       servers_(options.servers, random),
       connector_(loop, this),
       deadline_timer_(loop,
@@ -88,7 +92,11 @@ Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tall
       stop_timer_(loop, [this] { finish(); }),
       start_(now()),
       last_progress_(start_),
-      timeout_(timeout_of(options, source)) {}
+      timeout_(timeout_of(options, source)) {
+  if (!saved) return;
+  saved_ = *saved;
+  shipper_.restore(saved->bookmarks, saved->problems);
+}
 
 void Transfer::start() {
   connect();
@@ -173,6 +181,9 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
   outcome_.terms = event.terms;
   outcome_.round_trip = now - attached_at_;
   const std::uint64_t durable_before = tally_.durable;
+  // Before anything of it is sent: a run that knows nothing of the session would send it again in another.
+  const bool is_new = event.terms.session != saved_.session.session;
+  if (is_new) save(true);
   shipper_.on_terms(event.terms);
   progress_.on_established(where_, event.terms);
   if (tally_.durable > durable_before) last_progress_ = now;
@@ -184,6 +195,7 @@ void Transfer::on_event(Instant now, const client_event::Acked& event) {
   servers_.on_durable();
   last_progress_ = now;
   was_reached_ = false;
+  must_save_ = true;
   progress_.on_durable(now, where_);
 }
 
@@ -195,6 +207,8 @@ void Transfer::on_event(Instant, const client_event::Failed& event) { failure_ =
 
 void Transfer::on_event(Instant now, const client_event::Closed&) {
   is_closed_ = true;
+  // PROTOCOL §7.2. Before the confirmation goes out: from then on the server does not know the session.
+  if (memory_ != nullptr && !session_.is_paused()) memory_->remove();
   progress_.on_durable(now, where_);
 }
 
@@ -237,6 +251,7 @@ bool Transfer::awaits_anything() const {
 void Transfer::tick() {
   const Instant at = now();
   if (!awaits_anything()) last_progress_ = at;
+  if (std::exchange(must_save_, false)) save(false);
   if (timeout_ > 0ns && at - last_progress_ >= timeout_) return give_up();
   if (is_established_ && state_ == State::connected && at - last_progress_ >= kStallAfter)
     progress_.on_stall(at, where_, last_progress_, source_.holds_writer());
@@ -244,6 +259,23 @@ void Transfer::tick() {
   Duration next = progress_.is_animated() ? kTickOnTerminal : kTick;
   if (timeout_ > 0ns) next = std::min(next, last_progress_ + timeout_ - at);
   tick_timer_.arm(next);
+}
+
+// What a later run of the same command needs.
+void Transfer::save(bool must_last) {
+  if (memory_ == nullptr || !memory_->is_open()) return;
+  const Syn& offer = session_.offer();
+  if (!offer.resume) return;
+  saved_.session = *offer.resume;
+  saved_.attempt = offer.attempt;
+  saved_.refusals_heard = offer.refusals_heard;
+  saved_.client_id = offer.client_id;
+  saved_.bookmarks = shipper_.bookmarks().all();
+  saved_.problems = tally_.problems;
+  for (const Tally::Refused& refused : tally_.refused_named)
+    saved_.problems.push_back({Status::data_error, refused.name + ": " + refused.reason});
+  const int error = memory_->save(saved_, must_last);
+  if (error != 0 && !std::exchange(has_complained_, true)) progress_.on_note(cannot_remember(options_, error));
 }
 
 void Transfer::give_up() {
@@ -279,6 +311,8 @@ void Transfer::finish() {
   state_ = State::over;
   if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
   for (const Problem& problem : tally_.problems) outcome_.causes.add(problem.status);
+  if (!is_closed_) save(false);
+  if (memory_ != nullptr && !session_.offer().resume) memory_->remove();  // nothing was begun
   outcome_.retransmitted = session_.sender().retransmitted();
   outcome_.lasted = now() - start_;
   connector_.cancel();

@@ -24,6 +24,7 @@
 #include "client/shipper.h"
 #include "client/source.h"
 #include "client/tracer.h"
+#include "client/transfer_state.h"
 #include "client/trouble.h"
 #include "proto/client_session.h"
 
@@ -34,8 +35,9 @@ class Transfer final : Connector::Owner, Connection::Owner {
   // Where --trace writes; empty for nowhere.
   using TraceSink = std::function<void(const std::string&)>;
 
+  // `state` is empty where nothing is remembered between runs.
   Transfer(uv_loop_t* loop, const Options& options, Source& source, Tally& tally, Progress& progress, Random random,
-           TraceSink trace);
+           TransferState* state, std::optional<SavedTransfer> saved, TraceSink trace);
 
   void start();
   // The source may have something.
@@ -72,6 +74,7 @@ class Transfer final : Connector::Owner, Connection::Owner {
   bool is_hopeless(const Trouble& trouble) const;
   void tick();
   bool awaits_anything() const;
+  void save(bool must_last);
   void give_up();
   void end(Status status, std::string sentence);
   void finish();
@@ -81,6 +84,8 @@ class Transfer final : Connector::Owner, Connection::Owner {
   Source& source_;
   Tally& tally_;
   Progress& progress_;
+  TransferState* memory_;
+  SavedTransfer saved_;  // as it was, or is to be, written
   TraceSink trace_;
   Tracer tracer_;
   ClientSession session_;
@@ -105,6 +110,8 @@ class Transfer final : Connector::Owner, Connection::Owner {
   bool was_established_ = false;  // any connection
   bool was_reached_ = false;      // since last_progress_
   bool is_closed_ = false;
+  bool must_save_ = false;
+  bool has_complained_ = false;
   std::size_t failures_ = 0;       // attempts in a row
   std::size_t unknown_hosts_ = 0;  // of them, in a row
   std::optional<client_event::Failed> failure_;

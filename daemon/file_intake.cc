@@ -219,13 +219,31 @@ Instant FileIntake::next_deadline() const {
   return next;
 }
 
+// Within a file a step ends with a piece, where there is one: what is written later must not touch a page that was
+// synced, or that would be written twice.
+std::size_t FileIntake::units_of_step(const Session& session) {
+  const std::vector<Unit>& units = session.gathered;
+  if (units.back().kind != Unit::Kind::file) return units.size();
+  for (std::size_t i = units.size(); i > 0; --i) {
+    const Unit& unit = units[i - 1];
+    const std::uint64_t end = unit.offset + unit.bytes.size();
+    if (unit.kind == Unit::Kind::file && !unit.bytes.empty() && end % kPieceSize == 0) return i;
+  }
+  return units.size();
+}
+
 void FileIntake::begin_step(std::uint64_t index) {
   Session& session = sessions_.at(index);
   step_ = std::make_unique<Step>();
   step_->session = index;
-  step_->units = std::exchange(session.gathered, {});
-  gathered_bytes_ -= std::exchange(session.gathered_bytes, 0);
-  session.gathered_numbers = 0;
+  const auto end = session.gathered.begin() + static_cast<std::ptrdiff_t>(units_of_step(session));
+  step_->units.assign(std::make_move_iterator(session.gathered.begin()), std::make_move_iterator(end));
+  session.gathered.erase(session.gathered.begin(), end);
+  if (!session.gathered.empty()) {
+    waiting_.push_back(index);
+    session.since = now_;
+  }
+  count_gathered(session);
   std::uint64_t bytes = 0;
   for (const Unit& unit : step_->units) bytes += unit.bytes.size();
   Job hashing = hashing_job(*step_);
@@ -364,15 +382,19 @@ void FileIntake::put_back(Duration wait) {
   if (session.gathered.empty()) waiting_.push_back(step->session);
   session.gathered.insert(session.gathered.begin(), std::make_move_iterator(step->units.begin()),
                           std::make_move_iterator(step->units.end()));
+  count_gathered(session);
+  session.since = Instant{};
+  session.blocked_until = now_ + wait;
+}
+
+void FileIntake::count_gathered(Session& session) {
+  gathered_bytes_ -= session.gathered_bytes;
   session.gathered_bytes = session.gathered_numbers = 0;
   for (const Unit& unit : session.gathered) {
     session.gathered_bytes += unit.bytes.size();
     session.gathered_numbers += unit.count;
   }
-  gathered_bytes_ = 0;
-  for (const auto& [index, one] : sessions_) gathered_bytes_ += one.gathered_bytes;
-  session.since = Instant{};
-  session.blocked_until = now_ + wait;
+  gathered_bytes_ += session.gathered_bytes;
 }
 
 void FileIntake::close_left_open(const std::shared_ptr<IncomingFile>& file, File& handle) {

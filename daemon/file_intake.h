@@ -142,6 +142,8 @@ class FileIntake {
   void take_bytes(Session& session, FrameType type, ByteView payload, const Position& after);
   static Unit& extend(Session& session, Unit::Kind kind, const Position& after);
   bool is_due(Instant now, const Session& session) const;
+  static std::size_t units_of_step(const Session& session);
+  void count_gathered(Session& session);
   void begin_step(std::uint64_t index);
   Job writing_job(Step& step) const;
   static Job hashing_job(Step& step);

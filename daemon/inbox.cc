@@ -205,7 +205,7 @@ Job Inbox::opening_job(Instant now) {
     const std::string folder = directory_ + "/" + log.client_id;
     log.id = next_log_id_++;
     log.link = links_ + "/" + hex(log.id);
-    job.push_back(file_op::make_directory(folder, kDirectoryMode));
+    job.push_back(file_op::make_folder(folder, kDirectoryMode));
     job.push_back(file_op::open_or_create(log.file, log.path, kLogMode));
     job.push_back(file_op::status(log.file, statuses_[i * 2]));
     job.push_back(file_op::make_link(log.path, log.link));

@@ -19,6 +19,7 @@ namespace cproto {
 namespace {
 
 constexpr std::size_t kCopySize = 1u << 20;
+constexpr std::size_t kZeroSize = 16 * 1024;
 
 int negative_to_errno(ssize_t result) { return result < 0 ? errno : 0; }
 
@@ -92,10 +93,12 @@ int copy_file(const FileOp& op, std::uint64_t offset) {
   return 0;
 }
 
+// In small steps: the page cache keeps what one call writes in one folio, and whoever later writes a block into a large
+// one is accounted all of it.
 int zero_fill(int fd, std::uint64_t size) {
-  const Bytes zeros(std::min<std::uint64_t>(size, kCopySize));
-  for (std::uint64_t at = 0; at < size; at += kCopySize)
-    if (const int error = write_all(fd, ByteView(zeros).first(std::min<std::uint64_t>(size - at, kCopySize)), at))
+  const Bytes zeros(std::min<std::uint64_t>(size, kZeroSize));
+  for (std::uint64_t at = 0; at < size; at += kZeroSize)
+    if (const int error = write_all(fd, ByteView(zeros).first(std::min<std::uint64_t>(size - at, kZeroSize)), at))
       return error;
   return 0;
 }

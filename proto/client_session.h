@@ -106,6 +106,8 @@ class ClientSession {
   // Whether there are terms to send by and room for a frame. False after close().
   bool can_send() const { return has_terms_ && !close_ && sender_.has_room(); }
   bool in_message() const { return in_message_; }
+  // Ended, or to end, with pause: the session can be resumed.
+  bool is_paused() const { return close_ == Disconnect::End::pause; }
   std::uint32_t max_packet_size() const { return max_packet_size_; }
   const Sender& sender() const { return sender_; }
   // What the next SYN would resume: to be kept by who wants to go on after a restart of the program.

@@ -35,6 +35,7 @@ Seq Sender::push(FrameType type, ByteView payload, bool ends_message) {
   encode_frame(type, to_wire(number), payload, store_);
   const std::uint64_t end = begin_of(slots_in_use()) + kHeaderSize + payload.size();
   slots_.push_back({.end = end, .ends_message = ends_message});
+  if (ends_message) ++pushed_messages_;
   return number;
 }
 
@@ -42,7 +43,7 @@ bool Sender::attach(const SynAck& terms) {
   const bool is_fresh = slots_in_use() == 0 && durable_through_ == Seq{0};
   if (is_fresh) {
     durable_through_ = terms.durable_through;
-    durable_messages_ = terms.durable_messages;
+    durable_messages_ = pushed_messages_ = terms.durable_messages;
     base_end_ = terms.durable_bytes + kHeaderSize * terms.durable_through.value;
   }
   if (!agrees_with(terms)) return false;
@@ -206,7 +207,7 @@ void Sender::on_timeout() {
 void Sender::recut(std::uint32_t max_packet_size) {
   Sender fresh(options_);
   fresh.durable_through_ = fresh.received_through_ = durable_through_;
-  fresh.durable_messages_ = durable_messages_;
+  fresh.durable_messages_ = fresh.pushed_messages_ = durable_messages_;
   fresh.base_end_ = base_end_;
   for (std::uint64_t i = 0; i < slots_in_use(); ++i) {
     const ByteView frame = bytes_of(i, 1);

@@ -68,6 +68,9 @@ class Sender {
   Seq sent_through() const { return durable_through_ + sent_count_; }
   Seq received_through() const { return received_through_; }
   Seq last_pushed() const { return durable_through_ + slots_in_use(); }
+  // Of everything pushed in this session: payload bytes, and messages ended.
+  std::uint64_t pushed_bytes() const { return begin_of(slots_in_use()) - kHeaderSize * last_pushed().value; }
+  std::uint64_t pushed_messages() const { return pushed_messages_; }
   bool all_sent() const { return sent_count_ == slots_in_use() && resend_count_ == 0; }
   // Frames sent and not known to be received: the timer runs for them.
   bool awaits_receipt() const { return received_through_ < sent_through(); }
@@ -112,6 +115,7 @@ class Sender {
   Seq received_through_;
   std::uint64_t base_end_ = 0;  // bytes encoded up to durable_through_
   std::uint64_t durable_messages_ = 0;
+  std::uint64_t pushed_messages_ = 0;
   std::uint64_t sent_count_ = 0;    // of the kept frames, from the first, on this connection
   Seq highest_sent_;                // on any connection
   std::uint64_t resend_count_ = 0;  // slots with must_resend

@@ -16,12 +16,12 @@ _cproto_send() {
       mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
       return
       ;;
-    : | -m | -p | --server-port | -i | --client-id | -c | --channel | --window-size | --max-packet-size | --timeout)
+    : | -m | -p | --server-port | -i | --client-id | -c | --channel | --window-size | --max-packet-size | --timeout | --as)
       return
       ;;
   esac
   if [[ $current == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --check -s --server-addr -p --server-port -i --client-id -c
+    mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --as --restart --state --check -s --server-addr -p --server-port -i --client-id -c
       --channel --operation-mode --window-size --max-packet-size --timeout -q --quiet -v --verbose --json --trace --version
       -h --help" -- "$current")
   else

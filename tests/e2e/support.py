@@ -129,6 +129,9 @@ class Daemon:
     def inbox(self, client, channel="messages", ending="log"):
         return self.store / "inbox" / client / ("%s.%s" % (channel, ending))
 
+    def file(self, client, name):
+        return self.store / "inbox" / client / "files" / name
+
     def log_lines(self, containing=""):
         return [line for line in self.log.read_text(errors="replace").splitlines() if containing in line]
 
@@ -266,8 +269,9 @@ class TestCase(unittest.TestCase):
             os.kill(daemon.process.pid, signal.SIGCONT)
             daemon.kill()
 
-    def sender(self, *arguments, **options):
-        sender = Sender(*arguments, **options)
+    def sender(self, *arguments, env=None, **options):
+        # What is remembered of transfers stays in the test's own directory.
+        sender = Sender(*arguments, env={"XDG_STATE_HOME": str(self.directory / "state"), **(env or {})}, **options)
         self.addCleanup(sender.stop)
         return sender
 

@@ -171,12 +171,15 @@ TEST_CASE("arguments: a host name that says nothing is no client id") {
 
 TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
   const Arguments refused[] = {
-      {"file"},
-      {"a", "b"},
+      {"a", "--as", "x/y"},
+      {"a", "b", "--as", "x"},
+      {"x/a", "y/a"},
+      {"a", "-"},
+      {"-m", "x", "--as", "y"},
+      {"-l", "--as", "y"},
+      {"--state", "", "a"},
       {"--follow", "x"},
       {"--journal"},
-      {"--state", "x", "-m", "x"},
-      {"--restart", "-m", "x"},
       {"-m"},
       {"-m", "x", "--lines"},
       {"-m", "x", "-q", "file"},
@@ -208,9 +211,32 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
     for (const std::string& argument : arguments) line += argument + " ";
     CHECK_MESSAGE(!refusal(arguments).empty(), line);
   }
-  CHECK(refusal({"file"}).find("--lines FILE") != std::string::npos);
+  CHECK(refusal({"x/a", "y/a"}).find("--as NAME") != std::string::npos);
   CHECK(refusal({"--follow", "x"}) == "unknown option --follow");
   CHECK(refusal({"-m"}) == "-m needs a value");
+}
+
+TEST_CASE("arguments: operands are files, and - with --as is one") {
+  CHECK(options({"a", "dir/b"}).job == Job::files);
+  CHECK(options({"a", "dir/b"}).kind == MessageKind::file);
+  CHECK(options({"a", "dir/b"}).files == Arguments{"a", "dir/b"});
+  CHECK(options({"-", "--as", "etc.tgz"}).files == Arguments{"-"});
+  CHECK(options({"-", "--as", "etc.tgz"}).as == "etc.tgz");
+  CHECK(options({"--restart", "a"}).restart);
+}
+
+TEST_CASE("arguments: what is remembered goes where it is said, given, or at home") {
+  const auto directory = [](const Arguments& more, const Around& around) {
+    Arguments arguments{"a"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return options(arguments, around).state_directory;
+  };
+  const Around all = {{{"STATE_DIRECTORY", "/given:/other"}, {"XDG_STATE_HOME", "/xdg"}, {"HOME", "/home/me"}}};
+  CHECK(directory({"--state", "/said"}, all) == "/said");
+  CHECK(directory({}, all) == "/given");
+  CHECK(directory({}, {{{"XDG_STATE_HOME", "/xdg"}, {"HOME", "/home/me"}}}) == "/xdg/cproto");
+  CHECK(directory({}, {{{"HOME", "/home/me"}}}) == "/home/me/.local/state/cproto");
+  CHECK(directory({}, {}).empty());
 }
 
 TEST_CASE("arguments: help and version are answers") {

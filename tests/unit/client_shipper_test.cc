@@ -18,7 +18,7 @@ namespace {
 class Rig final : Shipper::Listener {
  public:
   explicit Rig(std::vector<std::string> texts, std::uint64_t message_size_max = 0)
-      : source(std::move(texts)), shipper(end.session, source, tally, *this) {
+      : source(std::move(texts)), shipper(end.session, source, tally, *this, nullptr) {
     SynAck terms = some_terms();
     terms.message_size_max = message_size_max;
     terms.max_packet_size = 64;
@@ -47,6 +47,7 @@ class Rig final : Shipper::Listener {
  private:
   void on_refused(const Tally::Refused& what) override { refused.push_back(what.name + ": " + what.reason); }
   void on_problem(const Problem&) override {}
+  void on_note(const std::string&) override {}
 };
 
 }  // namespace
@@ -118,6 +119,7 @@ class Scripted final : public Source {
 struct Quiet final : Shipper::Listener {
   void on_refused(const Tally::Refused&) override {}
   void on_problem(const Problem&) override {}
+  void on_note(const std::string&) override {}
 };
 
 // What `pieces` become on the wire at a server that takes messages of `message_size_max` bytes.
@@ -128,7 +130,7 @@ std::string shipped(std::vector<Piece> pieces, Tally& tally, std::uint64_t messa
   end.reach_established(terms);
   Scripted source(std::move(pieces));
   Quiet quiet;
-  Shipper shipper(end.session, source, tally, quiet);
+  Shipper shipper(end.session, source, tally, quiet, nullptr);
   shipper.on_terms(terms);
   while (shipper.pump()) {
   }

@@ -20,6 +20,9 @@ std::string next(Source& source, std::size_t packet_size) {
     case Piece::Kind::wait: return "wait";
     case Piece::Kind::end: return "end";
     case Piece::Kind::broken: source.skip(); return "broken:" + std::to_string(static_cast<int>(piece.problem.status));
+    case Piece::Kind::header: source.take(0, false); return "header:" + piece.header.file.name;
+    case Piece::Kind::digest: source.take(0, false); return "digest";
+    case Piece::Kind::restart: source.take(0, false); return "restart";
     case Piece::Kind::part: break;
   }
   const std::string text = (piece.is_last ? "last:" : "part:") + std::to_string(piece.bytes.size());

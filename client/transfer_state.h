@@ -1,0 +1,63 @@
+// What is remembered of a transfer between two runs of the command: its session, and bookmarks of its source. One file
+// each, locked while a run has it.
+//
+//   at       slot 0 and slot 1, 64 KiB each; the intact one with the higher generation counts, the other is written
+//   next +0       magic "CPROTTS1", u64 generation, u32 bytes of what follows, u32 CRC-32 of the 20 bytes before and of
+//   it +24      the transfer
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/source.h"
+#include "proto/handshake.h"
+
+namespace cproto::client {
+
+struct SavedTransfer {
+  Syn::Resume session;
+  std::uint64_t attempt = 0;
+  Seq refusals_heard;
+  std::string client_id;  // as the server knows it
+  std::deque<Bookmark> bookmarks;
+  std::vector<Problem> problems;  // inputs that could not be sent
+};
+
+Bytes encode(const SavedTransfer& transfer);
+std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes);
+
+class TransferState {
+ public:
+  TransferState() = default;
+  ~TransferState() { close(); }
+  TransferState(const TransferState&) = delete;
+  TransferState& operator=(const TransferState&) = delete;
+
+  // Opens, makes and locks the entry of this name in `directory`, which is made, too. Returns 0 or errno; EWOULDBLOCK:
+  // another run has it, holder() says which.
+  [[nodiscard]] int open(const std::string& directory, const std::string& name);
+  bool is_open() const { return fd_ >= 0; }
+  pid_t holder() const { return holder_; }
+  // What an earlier run left; nullopt if there was none, or it cannot be read any more.
+  std::optional<SavedTransfer> load();
+  // `must_last`: also through a power cut. Returns 0 or errno.
+  int save(const SavedTransfer& transfer, bool must_last);
+  // The transfer is over.
+  void remove();
+
+ private:
+  void close();
+
+  std::string path_;
+  int fd_ = -1;
+  pid_t holder_ = 0;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace cproto::client

@@ -1,0 +1,123 @@
+#include "client/transfer_state.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "client/bookmarks.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using namespace cproto::test;
+
+namespace {
+
+SavedTransfer a_transfer(std::uint64_t attempt) {
+  SavedTransfer transfer;
+  transfer.session.session.fill(1);
+  transfer.session.store.fill(2);
+  transfer.session.acknowledged = {70'000};
+  transfer.session.acknowledged_bytes = 1u << 30;
+  transfer.session.acknowledged_messages = 60'000;
+  transfer.attempt = attempt;
+  transfer.refusals_heard = {5};
+  transfer.client_id = "web-1";
+  transfer.bookmarks = {{1, 2, {3}}, {4, 5, {}}};
+  transfer.problems = {{Status::no_input, "nope: No such file or directory"}};
+  return transfer;
+}
+
+}  // namespace
+
+TEST_CASE("transfer state: is read as it was written, by the next run") {
+  TemporaryFolder folder;
+  {
+    TransferState state;
+    REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
+    CHECK_FALSE(state.load());
+    CHECK(state.save(a_transfer(1), true) == 0);
+    CHECK(state.save(a_transfer(2), false) == 0);
+  }
+  TransferState state;
+  REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
+  const auto read = state.load();
+  REQUIRE(read);
+  CHECK(read->attempt == 2);
+  CHECK(encode(*read) == encode(a_transfer(2)));
+}
+
+TEST_CASE("transfer state: when the last write is torn the one before counts") {
+  TemporaryFolder folder;
+  {
+    TransferState state;
+    REQUIRE(state.open(folder.path(), "x") == 0);
+    CHECK(state.save(a_transfer(1), false) == 0);
+    CHECK(state.save(a_transfer(2), false) == 0);
+  }
+  std::fstream file(folder.path() + "/x", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(60);  // in slot 0, which has generation 2
+  file.put('?');
+  file.close();
+  TransferState state;
+  REQUIRE(state.open(folder.path(), "x") == 0);
+  REQUIRE(state.load());
+  CHECK(state.save(a_transfer(3), false) == 0);
+}
+
+TEST_CASE("transfer state: a second run hears who has it") {
+  TemporaryFolder folder;
+  TransferState first;
+  REQUIRE(first.open(folder.path(), "x") == 0);
+  TransferState second;
+  CHECK(second.open(folder.path(), "x") == EWOULDBLOCK);
+  CHECK(second.holder() == ::getpid());
+}
+
+TEST_CASE("transfer state: what is over leaves nothing") {
+  TemporaryFolder folder;
+  TransferState state;
+  REQUIRE(state.open(folder.path(), "x") == 0);
+  CHECK(state.save(a_transfer(1), false) == 0);
+  state.remove();
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("transfer state: bytes of somebody else are none") {
+  TemporaryFolder folder;
+  std::ofstream(folder.path() + "/x") << std::string(200'000, 'x');
+  TransferState state;
+  REQUIRE(state.open(folder.path(), "x") == 0);
+  CHECK_FALSE(state.load());
+}
+
+TEST_CASE("bookmarks: the last one that is not behind a point is found") {
+  Bookmarks marks;
+  CHECK(marks.find(0, 0) == nullptr);
+  marks.note({1, 100, {1}});
+  marks.note({1, 300, {2}});
+  marks.note({4, 500, {3}});
+  CHECK(marks.find(0, 99) == nullptr);
+  CHECK(marks.find(1, 299)->place == Bytes{1});
+  CHECK(marks.find(3, 400)->place == Bytes{2});
+  CHECK(marks.find(9, 900)->place == Bytes{3});
+}
+
+TEST_CASE("bookmarks: of what is durable only the last is kept") {
+  Bookmarks marks;
+  for (std::uint64_t i = 1; i <= 5; ++i) marks.note({i, i * 10, {}});
+  marks.forget_before(3, 35);
+  CHECK(marks.all().size() == 3);
+  CHECK(marks.all().front().messages == 3);
+}
+
+TEST_CASE("bookmarks: two at one point are one") {
+  Bookmarks marks;
+  marks.note({1, 10, {1}});
+  marks.note({1, 10, {2}});
+  CHECK(marks.all().size() == 1);
+  CHECK(marks.find(1, 10)->place == Bytes{2});
+}
