@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "client/binary_source.h"
+#include "client/input.h"
 #include "client/line_source.h"
 #include "client/text_source.h"
 
@@ -22,9 +23,9 @@ std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, cons
     case Options::Job::lines: break;
   }
   const std::string& path = options.files.front();
-  auto source = std::make_unique<LineSource>(loop, path, std::move(wake));
-  if (const int error = source->open()) return cannot_read(path, error, false);
-  return source;
+  auto input = std::make_unique<Input>(loop, std::move(wake));
+  if (const int error = input->open(path)) return cannot_read(path, error, false);
+  return std::make_unique<LineSource>(path, std::move(input));
 }
 
 }  // namespace cproto::client
