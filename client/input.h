@@ -8,11 +8,9 @@
 
 #include "client/byte_input.h"
 #include "client/loop.h"
+#include "client/read_buffer.h"
 
 namespace cproto::client {
-
-// One read: enough that its price does not show, little enough not to hold up the loop.
-inline constexpr std::size_t kReadSize = 256 * 1024;
 
 class Input final : public ByteInput {
  public:
@@ -29,13 +27,12 @@ class Input final : public ByteInput {
 
   Got fill() override;
   int error() const override { return error_; }
-  ByteView data() const override { return ByteView(buffer_).subspan(head_, tail_ - head_); }
-  void consume(std::size_t bytes) override { head_ += bytes; }
+  ByteView data() const override { return buffer_.data(); }
+  void consume(std::size_t bytes) override { buffer_.consume(bytes); }
   bool is_stream() const override { return !is_regular_; }
   bool has_writer() const override { return has_writer_; }
 
  private:
-  void make_room();
   bool watch();
   static void on_readable(uv_poll_t* poll, int status, int events);
 
@@ -50,9 +47,7 @@ class Input final : public ByteInput {
   bool is_at_end_ = false;
   int error_ = 0;
   Handle<uv_poll_t> poll_;
-  Bytes buffer_;
-  std::size_t head_ = 0;
-  std::size_t tail_ = 0;
+  ReadBuffer buffer_;
 };
 
 }  // namespace cproto::client
