@@ -45,9 +45,6 @@ int FollowedLog::resume(LogPlace place) {
   place.size_seen = std::max(place.size_seen, place.offset);
   const FilePlace newer = place.next ? *place.next : place;
   const std::optional<FilePlace> older = place.next ? std::optional<FilePlace>(place) : place.previous;
-  nowhere_.modified_ns = newer.modified_ns;
-  if (newer.inode == 0) return 0;
-
   const std::uint64_t inodes[] = {newer.inode, older ? older->inode : 0};
   const Family family = find_family(follow_links(path_), inodes).value_or(Family{});
   if (older) {
@@ -55,14 +52,24 @@ int FollowedLog::resume(LogPlace place) {
     if (previous_.place().inode != older->inode) previous_.close();  // to a copy, nobody writes late
     if (!previous_.is_open() && older->size_seen > older->offset) tell_gone(family, *older, false);
   }
+  nowhere_.modified_ns = newer.modified_ns;
+  if (newer.inode == 0) return 0;
   file_ = find_file(family, newer);
   file_.grew_at = now();
   if (!file_.is_open()) tell_gone(family, newer, false);
-  // One that was empty may have been filled, copied and truncated since, several times: what is younger comes first.
-  const bool was_empty = newer.offset == 0 && newer.fingerprint.bytes == 0;
-  const std::optional<FileFacts> named = facts_of(path_);
-  if (was_empty && named && named->is(file_.place())) file_.close();
+  leave_if_refilled(newer);
   return 0;
+}
+
+// A log that was empty may have been filled, copied and truncated since, several times, and its first bytes cannot
+// tell. It is looked for as one that was not there: what is younger than it was comes first.
+bool FollowedLog::leave_if_refilled(const FilePlace& before) {
+  if (before.offset > 0 || before.fingerprint.bytes > 0) return false;
+  const std::optional<FileFacts> named = facts_of(path_);
+  if (!named || !named->is(before) || named->modified_ns == before.modified_ns) return false;
+  nowhere_.modified_ns = before.modified_ns;
+  file_.close();
+  return true;
 }
 
 LogPlace FollowedLog::place() const {
@@ -88,6 +95,7 @@ ByteInput::Got FollowedLog::fill() {
 
 // Looks at the file after reading it: if it is still the same then, what was read is its.
 ByteInput::Got FollowedLog::read_on() {
+  if (leave_if_refilled(file_.place())) return find_first();
   const std::ptrdiff_t size = file_.read(buffer_.room());
   if (size < 0) {
     error_ = errno;
@@ -146,8 +154,10 @@ ByteInput::Got FollowedLog::find_first() {
   std::optional<Family> family = look_at_name() ? find_relatives() : std::nullopt;
   if (!family) return wait();
   leave_out_known(*family);
-  // Without a time nothing tells which of the relatives are new.
-  if (nowhere_.modified_ns == 0) std::erase_if(*family, [](const Relative& file) { return !file.is_log; });
+  // What was there before is not new, however late it is written to. Without a time nothing tells what was.
+  std::erase_if(*family, [since = nowhere_.modified_ns](const Relative& file) {
+    return !file.is_log && (since == 0 || (file.facts.born_ns != 0 && file.facts.born_ns < since));
+  });
   Relative left;
   left.facts.modified_ns = left.facts.born_ns = nowhere_.modified_ns;
   if (!open_next(find_next(*family, left), left)) return wait();

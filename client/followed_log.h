@@ -83,6 +83,7 @@ class FollowedLog final : public ByteInput {
     restart,  // the front of the same file, which was truncated
   };
 
+  bool leave_if_refilled(const FilePlace& before);
   Got read_on();
   Got find_first();
   Got at_end();
