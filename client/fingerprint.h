@@ -2,6 +2,7 @@
 // so these stay. A short file has a short fingerprint, which covers more as the file grows.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 

@@ -38,27 +38,50 @@ int FollowedLog::begin(bool from_end) {
   return from_end ? file_.seek_last_line() : 0;
 }
 
-int FollowedLog::resume(LogPlace place) {
+int FollowedLog::resume(const LogPlace& place) {
   if (const auto facts = facts_of(path_))
     if (const int error = why_no_log(facts->mode)) return error;
+  sought_ = place;
   // An owner that keeps count of the offset itself may have got further than the size was when it asked.
-  place.size_seen = std::max(place.size_seen, place.offset);
+  sought_->size_seen = std::max(place.size_seen, place.offset);
+  find_place();
+  return 0;
+}
+
+// Finds the place to resume at. That it is gone is decided only when there is a log: until then its directory may not
+// be mounted yet. Returns false if it is to be tried again.
+bool FollowedLog::find_place() {
+  const LogPlace place = *sought_;
   const FilePlace newer = place.next ? *place.next : place;
   const std::optional<FilePlace> older = place.next ? std::optional<FilePlace>(place) : place.previous;
   const std::uint64_t inodes[] = {newer.inode, older ? older->inode : 0};
-  const Family family = find_family(follow_links(path_), inodes).value_or(Family{});
+  const std::optional<Family> family = find_family(follow_links(path_), inodes);
+  if (!family) return false;
+  file_ = newer.inode != 0 ? find_file(*family, newer) : LogFile();
+  file_.grew_at = now();
+  if (!file_.is_open() && (!look_at_name() || is_unreadable(*family, newer))) return false;
+  sought_.reset();
   if (older) {
-    previous_ = find_file(family, *older);
+    previous_ = find_file(*family, *older);
     if (previous_.place().inode != older->inode) previous_.close();  // to a copy, nobody writes late
-    if (!previous_.is_open() && older->size_seen > older->offset) tell_gone(family, *older, false);
+    if (!previous_.is_open() && older->size_seen > older->offset) tell_gone(*family, *older, false);
   }
   nowhere_.modified_ns = newer.modified_ns;
-  if (newer.inode == 0) return 0;
-  file_ = find_file(family, newer);
-  file_.grew_at = now();
-  if (!file_.is_open()) tell_gone(family, newer, false);
+  if (!file_.is_open() && newer.inode != 0) tell_gone(*family, newer, false);
   leave_if_refilled(newer);
-  return 0;
+  return true;
+}
+
+// The file is there, but may not be read now.
+bool FollowedLog::is_unreadable(const Family& family, const FilePlace& place) {
+  for (const Relative& file : family) {
+    LogFile opened;
+    const int error = file.facts.is(place) ? opened.open(file.path) : 0;
+    if (error == 0) continue;
+    tell_trouble(error);
+    return true;
+  }
+  return false;
 }
 
 // A log that was empty may have been filled, copied and truncated since, several times, and its first bytes cannot
@@ -73,6 +96,7 @@ bool FollowedLog::leave_if_refilled(const FilePlace& before) {
 }
 
 LogPlace FollowedLog::place() const {
+  if (sought_) return *sought_;
   LogPlace place;
   static_cast<FilePlace&>(place) = file_.is_open() ? file_.place() : nowhere_;
   place.offset -= data().size();
@@ -89,6 +113,10 @@ ByteInput::Got FollowedLog::fill() {
   if (turn_ != Turn::none) {
     if (!data().empty()) return Got::boundary;
     take_turn();
+  }
+  if (sought_) {
+    if (!find_place()) return wait();
+    ++generation_;
   }
   return file_.is_open() ? read_on() : find_first();
 }

@@ -13,10 +13,11 @@
 // - Rotated several times, live or while this program was down: every uncompressed file since, in order. Those that
 //   were compressed or removed meanwhile are lost.
 // - A new log cannot be read: told, and tried again with each poll.
+// - Neither the file of the place to resume at nor a log is there: perhaps a disk is not mounted yet. Waited for.
 //
 // What cannot be seen: a log truncated and grown past our place again whose first 1024 bytes are what they were; bytes
 // written between our last look and a truncation, when no copy is left; rotated files in another directory than the
-// log's (logrotate's olddir), which are lost, if they were not read before.
+// log's (logrotate's olddir): what was not read before the move is told as lost, but not the files that came between.
 #pragma once
 
 #include <functional>
@@ -58,12 +59,13 @@ class FollowedLog final : public ByteInput {
   // The first time: at the start of the log or, if it is there, behind its last line. Returns 0 or errno.
   [[nodiscard]] int begin(bool from_end);
   // Goes on at `place`, wherever that is now. Returns 0, or errno if the log's name is not a file's.
-  [[nodiscard]] int resume(LogPlace place);
+  [[nodiscard]] int resume(const LogPlace& place);
 
   // Of the first byte of data(). Also while waiting.
   LogPlace place() const;
   // Changes when place() has moved otherwise than by consume(): to another file, or to the front of the same. That is
-  // only within fill(). data() never holds bytes from before such a move.
+  // only within fill(), which then has consumed all before, or it is a copy of the same bytes at the same offset.
+  // Between two changes the place of a byte taken earlier is place() with a smaller offset.
   std::uint64_t generation() const { return generation_; }
 
   Got fill() override;
@@ -83,6 +85,8 @@ class FollowedLog final : public ByteInput {
     restart,  // the front of the same file, which was truncated
   };
 
+  bool find_place();
+  bool is_unreadable(const Family& family, const FilePlace& place);
   bool leave_if_refilled(const FilePlace& before);
   Got read_on();
   Got find_first();
@@ -118,10 +122,11 @@ class FollowedLog final : public ByteInput {
   FollowTimes times_;
   LogWatch watch_;
 
-  LogFile file_;       // being read; not open until the log is there
-  LogFile previous_;   // the one before it; while is_late_, the one to go back to
-  LogFile next_;       // while turn_ is next
-  FilePlace nowhere_;  // while no file is open
+  LogFile file_;                    // being read; not open until the log is there
+  LogFile previous_;                // the one before it; while is_late_, the one to go back to
+  LogFile next_;                    // while turn_ is next
+  FilePlace nowhere_;               // while no file is open
+  std::optional<LogPlace> sought_;  // to be resumed at, and not found yet
   bool is_late_ = false;
   Turn turn_ = Turn::none;
   std::optional<Instant> replaced_at_;  // another file was first seen in the log's place

@@ -132,7 +132,7 @@ std::string follow_links(const std::string& path) {
 // Listing takes a moment, in which a rotation under way can move a file past it. Two lists that are the same show what
 // was there at one time.
 std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes) {
-  constexpr int kTries = 4;
+  constexpr int kTries = 20;
   Family family = list(path, inodes);
   for (int i = 0; i < kTries; ++i) {
     Family again = list(path, inodes);

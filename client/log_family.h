@@ -9,7 +9,9 @@
 // least two say, or the only one that has something to say, is believed; if they contradict each other it is unclear.
 #pragma once
 
+#include <compare>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

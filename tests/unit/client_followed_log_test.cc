@@ -737,6 +737,26 @@ TEST_CASE("followed log: resumed when the old file was removed, what was known o
   }
 }
 
+TEST_CASE("followed log: resumed before its directory is there, it is waited for, and nothing is lost or read again") {
+  const Logs logs;
+  logs.write("a\n");
+  const LogPlace place = read_all(logs, "a\n");
+  logs.write("b\n");
+  logs.rotate();
+  logs.write("c\n");
+  fs::create_directory(logs.path("unmounted"));
+  fs::create_directory(logs.path("mounted"));
+  for (const char* name : {"app.log", "app.log.1"}) logs.rename(name, "mounted/" + std::string(name));
+  Reader reader(logs, "unmounted/app.log");
+  REQUIRE(reader.log->resume(place) == 0);
+  CHECK(reader.reads(""));
+  CHECK(reader.log->place() == place);
+  fs::remove(logs.path("unmounted"));
+  logs.rename("mounted", "unmounted");
+  CHECK(reader.reads("b\n|c\n"));
+  CHECK(reader.told.nothing());
+}
+
 TEST_CASE("followed log: resumed when it had been waited for, only what came since is read") {
   const Logs logs;
   logs.write("old\n", "app.log.1");
@@ -800,6 +820,17 @@ TEST_CASE("followed log: one that cannot be read is refused at first, and later 
   ::chmod(logs.path().c_str(), 0600);
   CHECK(reader.reads("a\n|b\n"));
   CHECK(reader.told.notes.size() == 1);
+
+  const LogPlace place = reader.log->place();
+  logs.write("c\n");
+  ::chmod(logs.path().c_str(), 0);
+  Reader resumed(logs);
+  REQUIRE(resumed.log->resume(place) == 0);
+  CHECK(resumed.reads(""));
+  CHECK(resumed.told.notes.size() == 1);
+  ::chmod(logs.path().c_str(), 0600);
+  CHECK(resumed.reads("c\n"));
+  CHECK(resumed.told.lost.empty());
 }
 
 TEST_CASE("followed log: a directory in its place is told once, and the log waited for") {
