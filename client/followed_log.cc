@@ -59,10 +59,12 @@ bool FollowedLog::find_place() {
   if (!family) return false;
   file_ = newer.inode != 0 ? find_file(*family, newer) : LogFile();
   file_.grew_at = now();
+  if (older) previous_ = find_file(*family, *older);
+  const bool is_all = file_.is_open() && (!older || previous_.is_open());
+  if (!is_all && find_family(follow_links(path_), inodes) != family) return false;  // renamed meanwhile
   if (!file_.is_open() && (!look_at_name() || is_unreadable(*family, newer))) return false;
   sought_.reset();
   if (older) {
-    previous_ = find_file(*family, *older);
     if (previous_.place().inode != older->inode) previous_.close();  // to a copy, nobody writes late
     if (!previous_.is_open() && older->size_seen > older->offset) tell_gone(*family, *older, false);
   }
@@ -72,13 +74,13 @@ bool FollowedLog::find_place() {
   return true;
 }
 
-// The file is there, but may not be read now.
+// The file is there, but may not be read now, or was renamed since it was listed.
 bool FollowedLog::is_unreadable(const Family& family, const FilePlace& place) {
   for (const Relative& file : family) {
     LogFile opened;
-    const int error = file.facts.is(place) ? opened.open(file.path) : 0;
+    const int error = file.facts.is(place) ? open(opened, file) : 0;
     if (error == 0) continue;
-    tell_trouble(error);
+    if (error != ENOENT) tell_trouble(error);
     return true;
   }
   return false;
@@ -157,14 +159,15 @@ ByteInput::Got FollowedLog::follow_name() {
     return wait();
   }
   if (!replaced_at_) replaced_at_ = now();
-  std::optional<Family> family = find_relatives();
-  if (!family) return wait();
-  const Relative left = current(*family);
-  leave_out_known(*family);
-  const Succession succession = find_next(*family, left);
+  const std::optional<Family> all = find_relatives();
+  if (!all) return wait();
+  const Relative left = current(*all);
+  Family family = *all;
+  leave_out_known(family);
+  const Succession succession = find_next(family, left);
   if (succession.next == nullptr || !may_leave(succession.next->is_log)) return wait();
   if (previous_.has_grown()) return say_boundary(Turn::late);  // the last chance
-  return open_next(succession, left) ? say_boundary(Turn::next) : wait();
+  return open_next(succession, left, *all) ? say_boundary(Turn::next) : wait();
 }
 
 bool FollowedLog::is_quiet() const {
@@ -179,28 +182,30 @@ bool FollowedLog::may_leave(bool for_log) const {
 }
 
 ByteInput::Got FollowedLog::find_first() {
-  std::optional<Family> family = look_at_name() ? find_relatives() : std::nullopt;
-  if (!family) return wait();
-  leave_out_known(*family);
+  const std::optional<Family> all = look_at_name() ? find_relatives() : std::nullopt;
+  if (!all) return wait();
+  Family family = *all;
+  leave_out_known(family);
   // What was there before is not new, however late it is written to. Without a time nothing tells what was.
-  std::erase_if(*family, [since = nowhere_.modified_ns](const Relative& file) {
+  std::erase_if(family, [since = nowhere_.modified_ns](const Relative& file) {
     return !file.is_log && (since == 0 || (file.facts.born_ns != 0 && file.facts.born_ns < since));
   });
   Relative left;
   left.facts.modified_ns = left.facts.born_ns = nowhere_.modified_ns;
-  if (!open_next(find_next(*family, left), left)) return wait();
+  if (!open_next(find_next(family, left), left, *all)) return wait();
   file_ = std::move(next_);
   ++generation_;
   return read_on();
 }
 
-bool FollowedLog::open_next(const Succession& succession, const Relative& left) {
+// What the list said must still be so once the file is open: the log may have been copied and truncated in between.
+bool FollowedLog::open_next(const Succession& succession, const Relative& left, const Family& all) {
   if (succession.next == nullptr) return false;
-  if (const int error = next_.open(succession.next->path)) {
-    tell_trouble(error);
+  if (const int error = open(next_, *succession.next)) {
+    if (error != ENOENT) tell_trouble(error);  // else it was renamed meanwhile
     return false;
   }
-  if (!succession.next->facts.is(next_.place())) {  // renamed meanwhile
+  if (find_relatives() != all) {
     next_.close();
     return false;
   }
@@ -218,12 +223,14 @@ ByteInput::Got FollowedLog::truncated() {
                                  file_.place().size_seen - file_.place().offset));
     return say_boundary(Turn::back);
   }
-  std::optional<Family> family = find_relatives();
-  if (!family) return wait();
-  leave_out_known(*family);
-  LogFile copy = find_file(*family, file_.place());
+  const std::optional<Family> all = find_relatives();
+  if (!all) return wait();
+  Family family = *all;
+  leave_out_known(family);
+  LogFile copy = find_file(family, file_.place());
   if (!copy.is_open()) {
-    tell_gone(*family, file_.place(), true);
+    if (find_relatives() != all) return wait();  // renamed meanwhile
+    tell_gone(family, file_.place(), true);
     return say_boundary(Turn::restart);
   }
   file_ = std::move(copy);
@@ -286,7 +293,8 @@ bool FollowedLog::is_known(const Relative& file) const {
     if (open->is_open() && file.facts.is(open->place())) return true;
   return std::any_of(known_.begin(), known_.end(), [&](const FilePlace& place) {
     LogFile opened;
-    return file.facts.is(place) && opened.open(file.path) == 0 && opened.fits(place);
+    // What was renamed since it was listed is the one we know.
+    return file.facts.is(place) && (open(opened, file) != 0 || opened.fits(place));
   });
 }
 

@@ -108,8 +108,8 @@ class FollowedLog final : public ByteInput {
   // Those that are being read, were read, or were told not to be.
   void leave_out_known(Family& family) const;
   bool is_known(const Relative& file) const;
-  // Opens what is next, and tells what cannot be read before it.
-  bool open_next(const Succession& succession, const Relative& left);
+  // Opens what is next, and tells what cannot be read before it. Returns false if it is to be tried again.
+  bool open_next(const Succession& succession, const Relative& left, const Family& all);
   void tell_skipped(const Succession& succession, const Relative& left);
   void tell_gone(const Family& family, const FilePlace& place, bool was_truncated);
   // Once for each time it begins.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 
 namespace cproto::client {
@@ -143,23 +144,30 @@ std::optional<Family> find_family(const std::string& path, std::span<const std::
 }
 
 LogFile find_file(const Family& family, const FilePlace& place) {
-  LogFile found;
   for (const Relative& file : family) {
-    if (!file.facts.is(place) || file.is_compressed || found.open(file.path, place.offset) != 0) continue;
-    if (found.facts().is(place) && found.fits(place)) return found;
+    LogFile found;
+    if (file.facts.is(place) && !file.is_compressed && open(found, file, place.offset) == 0 && found.fits(place))
+      return found;
   }
-  found.close();
-  if (place.fingerprint.bytes == 0) return found;
-  const Relative* oldest = nullptr;
+  LogFile oldest;
+  const Relative* chosen = nullptr;
   for (const Relative& file : family) {
-    if (file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
-    if (found.open(file.path, place.offset) != 0 || !found.fits(place)) continue;
-    if (oldest == nullptr || written(file, *oldest) < 0) oldest = &file;
+    if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
+    if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
+    LogFile found;
+    if (open(found, file, place.offset) != 0 || !found.fits(place)) continue;
+    oldest = std::move(found);
+    oldest.is_copy = !file.is_log;
+    chosen = &file;
   }
-  found.close();
-  if (oldest == nullptr || found.open(oldest->path, place.offset) != 0 || !found.fits(place)) return LogFile();
-  found.is_copy = !oldest->is_log;
-  return found;
+  return oldest;
+}
+
+int open(LogFile& opened, const Relative& file, std::uint64_t offset) {
+  const int error = opened.open(file.path, offset);
+  if (error != 0 || file.facts.is(opened.place())) return error;
+  opened.close();
+  return ENOENT;
 }
 
 Succession find_next(const Family& family, const Relative& file) {

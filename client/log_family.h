@@ -57,8 +57,11 @@ std::string follow_links(const std::string& path);
 using Family = std::vector<Relative>;
 std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes);
 
+// ENOENT also if another file has its name now.
+[[nodiscard]] int open(LogFile& opened, const Relative& file, std::uint64_t offset = 0);
+
 // Opens the file that was read up to `place`, there: the one with that inode; else a copy of it, which is the oldest
-// file that begins as it did and was not modified before it. Not open if there is none.
+// file that begins as it did and was not modified before it. Not open if there is none, or it was renamed meanwhile.
 LogFile find_file(const Family& family, const FilePlace& place);
 
 // What was written after `file`, up to and with what is to be read next.
