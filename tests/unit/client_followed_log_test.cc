@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "client/line_source.h"
@@ -890,6 +891,43 @@ TEST_CASE("followed log: whatever happens to it and to its reader, each line is 
 
 TEST_CASE("followed log: whatever happens to it and to its reader, lines written late are read once, too") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) check_random_life(seed, Rotated::while_written);
+}
+
+TEST_CASE("followed log: rotated by somebody else at any moment, each line is read once, and in order") {
+  const Logs logs;
+  logs.write("");
+  std::string written;
+  std::thread writer([&] {
+    Random random(1);
+    const Instant end = now() + 500ms;
+    for (int line = 0; now() < end; usleep(static_cast<unsigned>(random.below(2000)))) {
+      std::string text;
+      for (std::uint64_t lines = random.below(50); lines > 0; --lines) text += std::to_string(++line) + "\n";
+      logs.write(text);
+      written += text;
+      if (random.chance(15)) logs.rotate();
+    }
+  });
+  auto reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
+  REQUIRE(reader->log->begin(false) == 0);
+  std::string before;
+  for (int life = 0; life < 50; ++life) {
+    reader->run_for(10ms);
+    before += reader->stream;
+    const LogPlace place = reader->log->place();
+    CHECK(reader->told.nothing());
+    reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
+    REQUIRE(reader->log->resume(place) == 0);
+  }
+  writer.join();
+  const auto all_read = [&] {
+    std::string all = before + reader->stream;
+    std::erase(all, '|');
+    return all;
+  };
+  for (const Instant end = now() + 10s; all_read().size() < written.size() && now() < end;) reader->run_for(5ms);
+  CHECK(reader->told.nothing());
+  CHECK((all_read() == written));
 }
 
 TEST_CASE("followed log: a place is the same after it was stored") {
