@@ -18,6 +18,7 @@ Piece BinarySource::peek(std::size_t packet_size) {
     switch (input_.fill()) {
       case Input::Got::some: break;
       case Input::Got::wait: return {Piece::Kind::wait, {}, false, {}};
+      case Input::Got::boundary:  // a file has none
       case Input::Got::end: gave_last_ = true; return {Piece::Kind::part, input_.data(), true, {}};
       case Input::Got::failed: return {Piece::Kind::broken, {}, false, cannot_read(path, input_.error(), true)};
     }

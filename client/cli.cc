@@ -28,6 +28,8 @@ class RawArguments {
     lines_ = app_.add_option("-l,--lines")->expected(0, 1);
     binary_ = app_.add_flag("--binary");
     as_ = single("--as");
+    follow_ = single("--follow");
+    from_end_ = app_.add_flag("--from-end");
     restart_ = app_.add_flag("--restart");
     state_ = single("--state");
     check_ = app_.add_flag("--check");
@@ -67,6 +69,8 @@ class RawArguments {
   CLI::Option* lines_;
   CLI::Option* binary_;
   CLI::Option* as_;
+  CLI::Option* follow_;
+  CLI::Option* from_end_;
   CLI::Option* restart_;
   CLI::Option* state_;
   CLI::Option* check_;
@@ -141,6 +145,7 @@ class Reader {
   Wrong read_job() {
     if (auto wrong = read_what()) return wrong;
     if (raw_.as_->count() > 0 && options_.job != Options::Job::files) return "--as NAME is for a FILE, or for -";
+    if (raw_.from_end_->count() > 0 && options_.job != Options::Job::follow) return "--from-end is for --follow FILE";
     return std::nullopt;
   }
 
@@ -152,6 +157,15 @@ class Reader {
     if (raw_.check_->count() > 0) {
       if (has_texts || has_lines || has_binary || !operands.empty()) return "--check sends nothing: it stands alone";
       options_.job = Options::Job::check;
+      return std::nullopt;
+    }
+    if (const auto path = RawArguments::value(raw_.follow_)) {
+      if (has_texts || has_lines || has_binary || !operands.empty())
+        return "--follow FILE is a command of its own: without -m, --lines, --binary and files";
+      if (path->empty() || *path == "-") return "--follow needs a FILE";
+      options_.job = Options::Job::follow;
+      options_.files = {*path};
+      options_.from_end = raw_.from_end_->count() > 0;
       return std::nullopt;
     }
     if (has_texts && has_lines) return "-m and --lines are two commands: one of them";

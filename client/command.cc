@@ -4,21 +4,18 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <variant>
 
 #include "client/console.h"
+#include "client/followed_log.h"
 #include "client/progress.h"
+#include "client/recall.h"
 #include "client/report.h"
 #include "client/signals.h"
 #include "client/source.h"
 #include "client/transfer.h"
 #include "client/transfer_state.h"
-#include "proto/digest.h"
 
 namespace cproto::client {
 
@@ -54,6 +51,32 @@ class Loop {
   uv_loop_t loop_;
 };
 
+// What a followed log says: to people, and for the summary.
+class LossTeller final : public LogListener {
+ public:
+  explicit LossTeller(Tally& tally) : tally_(tally) {}
+  void tell(Progress& progress) { progress_ = &progress; }
+
+  void on_lost(const LostBytes& lost) override {
+    ++tally_.losses;
+    tally_.lost_bytes += lost.bytes;
+    on_note("lost: " + lost.what + "; " + amount(lost));
+  }
+  void on_note(const std::string& sentence) override {
+    if (progress_ != nullptr) progress_->on_note(sentence);
+  }
+
+ private:
+  static std::string amount(const LostBytes& lost) {
+    if (lost.amount == LostBytes::Amount::unknown) return "an unknown number of bytes";
+    const bool is_exact = lost.amount == LostBytes::Amount::exact;
+    return (is_exact ? "" : "at least ") + counted(lost.bytes, {"byte", "bytes"});
+  }
+
+  Tally& tally_;
+  Progress* progress_ = nullptr;
+};
+
 std::string last_word(const Outcome& outcome, const Tally& tally, const Source& source) {
   if (outcome.signal != 0)
     return std::string("interrupted by ") + signal_name(outcome.signal) + "; " +
@@ -74,36 +97,6 @@ void report_end(const Options& options, const Outcome& outcome, const Tally& tal
   if (is_success && is_asked && !options.quiet) console.say(summary(outcome, tally, source.noun()));
 }
 
-// Names the transfer among all that are remembered here: "the same command".
-std::string transfer_name(const Options& options) {
-  std::string key = options.client_id + '\n' + options.channel + '\n' + options.as;
-  for (const ServerAddress& server : options.servers) key += '\n' + to_string(server);
-  for (const std::string& path : options.files) {
-    std::error_code failed;
-    key += '\n' + std::filesystem::absolute(path, failed).lexically_normal().string();
-  }
-  FileDigest digest;
-  digest.update(as_bytes(key));
-  return to_hex(ByteView(digest.value()).first(8)) + ".files";
-}
-
-// What an earlier run of the same command left, and the place to remember this one.
-std::variant<std::optional<SavedTransfer>, Problem> open_state(const Options& options, TransferState& state,
-                                                               Console& console) {
-  const int error =
-      options.state_directory.empty() ? ENOENT : state.open(options.state_directory, transfer_name(options));
-  if (error == EWOULDBLOCK)
-    return Problem{Status::temp_fail,
-                   "the same transfer is running already (pid " + std::to_string(state.holder()) + ")"};
-  if (error != 0) {
-    if (!options.quiet) console.say(cannot_remember(options, error));
-    return std::nullopt;
-  }
-  if (!options.restart) return state.load();
-  (void)state.load();  // what is written next is newer
-  return std::nullopt;
-}
-
 // Ends without waiting for a name service that does not answer: its thread cannot be called back.
 [[noreturn]] void leave_at_once(int status) { ::_exit(status); }
 
@@ -116,24 +109,24 @@ End run(const Options& options) {
   Loop loop;
   Console console(terminal_columns());
   Transfer* transfer = nullptr;
-  auto made = make_source(loop.get(), options, [&transfer] { transfer->wake(); });
-  if (const Problem* problem = std::get_if<Problem>(&made)) {
-    console.say(problem->sentence);
-    return {static_cast<int>(problem->status), 0};
-  }
-  Source& source = *std::get<std::unique_ptr<Source>>(made);
-  TransferState state;
-  std::optional<SavedTransfer> saved;
-  if (source.can_continue()) {
-    auto opened = open_state(options, state, console);
-    if (const Problem* problem = std::get_if<Problem>(&opened)) {
-      console.say(problem->sentence);
-      return {static_cast<int>(problem->status), 0};
-    }
-    saved = std::get<std::optional<SavedTransfer>>(std::move(opened));
-  }
   Tally tally;
+  LossTeller losses(tally);
+  const auto give_up = [&console](const Problem& problem) {
+    console.say(problem.sentence);
+    return End{static_cast<int>(problem.status), 0};
+  };
+  auto made = make_source(
+      loop.get(), options, [&transfer] { transfer->wake(); }, losses);
+  if (const Problem* problem = std::get_if<Problem>(&made)) return give_up(*problem);
+  Source& source = *std::get<std::unique_ptr<Source>>(made);
   Progress progress(console, {options.quiet, options.verbose, source.noun()}, tally, now());
+  losses.tell(progress);
+  TransferState state;
+  auto remembered = recall(options, source, state, progress);
+  if (const Problem* problem = std::get_if<Problem>(&remembered)) return give_up(*problem);
+  auto& saved = std::get<std::optional<SavedTransfer>>(remembered);
+  if (!saved)
+    if (const auto problem = source.begin()) return give_up(*problem);
   const auto trace = [&console](const std::string& lines) { console.raw(lines); };
   Transfer run(loop.get(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
                std::move(saved), options.trace ? Transfer::TraceSink(trace) : nullptr);
@@ -143,7 +136,9 @@ End run(const Options& options) {
   uv_run(loop.get(), UV_RUN_DEFAULT);
   const Outcome& outcome = run.outcome();
   report_end(options, outcome, tally, source, console);
-  const End end{static_cast<int>(outcome.causes.status()), outcome.signal};
+  // A log that is followed goes on whenever it is followed again: being told to end is no failure.
+  const bool was_ended = options.is_endless() && outcome.signal != 0;
+  const End end{was_ended ? 0 : static_cast<int>(outcome.causes.status()), was_ended ? 0 : outcome.signal};
   if (run.has_lookup_left()) {
     if (end.signal != 0) die_of(end.signal);
     leave_at_once(end.status);
@@ -152,13 +147,6 @@ End run(const Options& options) {
 }
 
 }  // namespace
-
-std::string cannot_remember(const Options& options, int error) {
-  const std::string where = options.state_directory.empty()
-                                ? "no folder for state (--state DIR)"
-                                : printable(options.state_directory) + ": " + std::strerror(error);
-  return where + "; if this is interrupted it will begin anew";
-}
 
 int run_command(const Options& options) {
   ignore_broken_pipes();

@@ -107,6 +107,7 @@ Piece FileSource::next_of_stream(std::size_t packet_size) {
     switch (stream_.fill()) {
       case Input::Got::some: break;
       case Input::Got::wait: return {Piece::Kind::wait, {}, false, {}, {}, {}};
+      case Input::Got::boundary:
       case Input::Got::end: step_ = Step::digest; return peek(packet_size);
       case Input::Got::failed: return broken(cannot_read(file().path, stream_.error(), true));
     }
@@ -173,9 +174,9 @@ bool FileSource::can_continue() const {
 
 std::optional<Bytes> FileSource::take_bookmark() {
   if (!std::exchange(must_mark_, false)) return std::nullopt;
-  FilePlace place;
+  FilesPlace place;
   place.index = static_cast<std::uint32_t>(index_);
-  if (step_ != Step::closed && !is_stream_) {
+  if (step_ > Step::header && !is_stream_) {
     place.identity = identity_;
     place.pieces = marked_pieces_ = reader_.pieces();
     place.chain = reader_.chain();
@@ -184,7 +185,7 @@ std::optional<Bytes> FileSource::take_bookmark() {
 }
 
 Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& progressed) {
-  const std::optional<FilePlace> place = decode_file_place(bookmark.place);
+  const std::optional<FilesPlace> place = decode_files_place(bookmark.place);
   const std::uint64_t ended = progressed.messages - bookmark.messages;
   index_ = std::min<std::size_t>(files_.size(), (place ? place->index : 0) + ended);
   Resumed resumed{index_, {}};

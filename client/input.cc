@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 namespace cproto::client {
 
@@ -28,7 +27,7 @@ void Input::close() {
   if (watch_fd_ >= 0) ::close(watch_fd_);
   if (fd_ > STDIN_FILENO) ::close(fd_);
   fd_ = watch_fd_ = -1;
-  head_ = tail_ = 0;
+  buffer_.clear();
   is_readable_ = is_at_end_ = false;
 }
 
@@ -54,28 +53,20 @@ Input::Got Input::fill() {
     uv_poll_start(poll_.get(), UV_READABLE, on_readable);
     return Got::wait;
   }
-  make_room();
+  const std::span<std::uint8_t> room = buffer_.room();
   is_readable_ = false;
   ssize_t size = 0;
   do {
-    size = ::read(fd_, buffer_.data() + tail_, kReadSize);
+    size = ::read(fd_, room.data(), room.size());
   } while (size < 0 && errno == EINTR);
   if (size < 0 && errno == EAGAIN && must_watch_) return fill();
   if (size < 0) {
     error_ = errno;
     return Got::failed;
   }
-  tail_ += static_cast<std::size_t>(size);
+  buffer_.add(static_cast<std::size_t>(size));
   is_at_end_ = size == 0;
   return is_at_end_ ? Got::end : Got::some;
-}
-
-void Input::make_room() {
-  if (buffer_.size() - tail_ >= kReadSize) return;
-  if (tail_ > head_) std::memmove(buffer_.data(), buffer_.data() + head_, tail_ - head_);
-  tail_ -= head_;
-  head_ = 0;
-  if (buffer_.size() - tail_ < kReadSize) buffer_.resize(2 * tail_ + kReadSize + 64 * 1024);
 }
 
 // The wake may read, and then goes on being told; if it has no use for more, the poll rests.

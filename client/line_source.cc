@@ -12,29 +12,37 @@ Piece waiting() { return {Piece::Kind::wait, {}, false, {}}; }
 
 Piece LineSource::peek(std::size_t packet_size) {
   // What a file holds is not lost by leaving it there; what came through a pipe is.
-  if (has_failed_ || (is_stopped_ && !input_.is_stream())) return {};
+  if (failure_) {
+    has_failed_ = true;
+    return {Piece::Kind::broken, {}, false, *std::exchange(failure_, std::nullopt), {}, {}};
+  }
+  if (has_failed_ || (is_stopped_ && !input_->is_stream())) return {};
   if (is_skipping_) {
     if (auto why_not = drop_line()) return *why_not;
   }
   while (true) {
     const std::optional<std::size_t> line_feed = find_line_feed();
-    const ByteView data = input_.data();
+    const ByteView data = input_->data();
     gave_last_ = ends_at_line_feed_ = line_feed.has_value();
     if (line_feed) return {Piece::Kind::part, data.first(*line_feed), true, {}};
     if (data.size() >= packet_size)
       return {Piece::Kind::part, data.first(data.size() / packet_size * packet_size), false, {}};
     switch (read_on()) {
-      case Input::Got::some: break;
-      case Input::Got::wait: return waiting();
-      case Input::Got::end: return last_piece();
-      case Input::Got::failed: return failed();
+      case ByteInput::Got::some: break;
+      case ByteInput::Got::wait: return waiting();
+      case ByteInput::Got::end: return last_piece();
+      case ByteInput::Got::boundary:
+        if (has_rest()) return last_piece();
+        cross_boundary();
+        break;
+      case ByteInput::Got::failed: return failed();
     }
   }
 }
 
 // No byte is looked at twice, however slowly a long line comes.
 std::optional<std::size_t> LineSource::find_line_feed() {
-  const ByteView data = input_.data();
+  const ByteView data = input_->data();
   const ByteView fresh = data.subspan(searched_);
   const void* found = fresh.empty() ? nullptr : std::memchr(fresh.data(), '\n', fresh.size());
   searched_ = data.size();
@@ -43,32 +51,45 @@ std::optional<std::size_t> LineSource::find_line_feed() {
   return searched_;
 }
 
-Input::Got LineSource::read_on() { return is_stopped_ ? Input::Got::end : input_.fill(); }
+ByteInput::Got LineSource::read_on() {
+  if (is_stopped_) return ByteInput::Got::end;
+  const ByteInput::Got got = is_at_boundary_ ? ByteInput::Got::boundary : input_->fill();
+  is_at_boundary_ = got == ByteInput::Got::boundary;
+  return got;
+}
+
+void LineSource::cross_boundary() {
+  is_at_boundary_ = false;
+  searched_ = 0;
+}
 
 // A last line without LF is a line. So is what was read of one when we are told to stop: nobody has it any more.
 Piece LineSource::last_piece() {
-  const ByteView rest = input_.data();
-  if (rest.empty() && !is_in_line_) return {};
+  if (!has_rest()) return {};
   gave_last_ = true;
-  return {Piece::Kind::part, rest, true, {}};
+  return {Piece::Kind::part, input_->data(), true, {}};
 }
 
 Piece LineSource::failed() {
   has_failed_ = true;
-  return {Piece::Kind::broken, {}, false, cannot_read(path_, input_.error(), input_.error() != EBADF)};
+  return {Piece::Kind::broken, {}, false, cannot_read(path_, input_->error(), input_->error() != EBADF)};
 }
 
 std::optional<Piece> LineSource::drop_line() {
   while (true) {
     const std::optional<std::size_t> line_feed = find_line_feed();
-    input_.consume(line_feed ? *line_feed + 1 : input_.data().size());
+    input_->consume(line_feed ? *line_feed + 1 : input_->data().size());
     searched_ = 0;
     if (line_feed) break;
     switch (read_on()) {
-      case Input::Got::some: break;
-      case Input::Got::wait: return waiting();
-      case Input::Got::end: is_skipping_ = is_in_line_ = false; return Piece{};
-      case Input::Got::failed: return failed();
+      case ByteInput::Got::some: break;
+      case ByteInput::Got::wait: return waiting();
+      case ByteInput::Got::end: is_skipping_ = is_in_line_ = false; return Piece{};
+      case ByteInput::Got::boundary:
+        cross_boundary();
+        is_skipping_ = is_in_line_ = false;
+        return std::nullopt;
+      case ByteInput::Got::failed: return failed();
     }
   }
   is_skipping_ = is_in_line_ = false;
@@ -77,7 +98,7 @@ std::optional<Piece> LineSource::drop_line() {
 
 void LineSource::take(std::size_t bytes, bool is_complete) {
   const bool ends_line = is_complete && gave_last_;
-  input_.consume(ends_line && ends_at_line_feed_ ? bytes + 1 : bytes);
+  input_->consume(ends_line && ends_at_line_feed_ ? bytes + 1 : bytes);
   searched_ -= bytes;
   is_in_line_ = !ends_line;
 }

@@ -12,12 +12,13 @@
 namespace cproto::client {
 
 struct Options {
-  enum class Job { texts, lines, binary_files, files, check };
+  enum class Job { texts, lines, binary_files, files, follow, check };
 
   Job job = Job::lines;
   std::vector<std::string> texts;  // Job::texts
   std::vector<std::string> files;  // Job::lines: one; Job::binary_files, Job::files. "-" is standard input
   std::string as;                  // Job::files: the one file's name there; empty: its own
+  bool from_end = false;           // Job::follow: a first run begins at the log's end
   bool restart = false;            // what an earlier run left is not gone on with
   std::string state_directory;     // where it is remembered; empty: nowhere
   MessageKind kind = MessageKind::text;
@@ -30,13 +31,13 @@ struct Options {
   std::string channel = "messages";
   std::optional<Duration> timeout;  // nullopt: what the source calls for; 0: never
 
+  // It goes on until somebody ends it.
+  bool is_endless() const { return job == Job::follow; }
+
   bool quiet = false;
   bool verbose = false;
   bool json = false;
   bool trace = false;
 };
-
-// Why, with errno, an interrupted transfer could not be continued.
-std::string cannot_remember(const Options& options, int error);
 
 }  // namespace cproto::client

@@ -59,6 +59,8 @@ std::string summary(const Outcome& outcome, const Tally& tally, const Noun& noun
                      counted(outcome.retransmitted, {"frame", "frames"}) + " retransmitted, " +
                      counted(outcome.reconnects, {"reconnect", "reconnects"});
   if (!outcome.congestion_control.empty()) text += ", " + outcome.congestion_control;
+  if (tally.losses > 0)
+    text += "; lost " + counted(tally.losses, {"time", "times"}) + ", " + human_bytes(tally.lost_bytes);
   return text;
 }
 
@@ -71,6 +73,7 @@ std::string json_report(const Outcome& outcome, const Tally& tally, const Option
   object.text("server", outcome.where).text("client_id", options.client_id).text("channel", options.channel);
   object.number("messages", tally.read).number("durable", tally.durable).number("bytes", tally.durable_bytes);
   object.number("refused", tally.refused);
+  object.number("losses", tally.losses).number("lost_bytes", tally.lost_bytes);
   object.raw("refused_first", json_list(tally.refused_named, [](const Tally::Refused& refused) {
                return JsonObject().text("name", refused.name).text("reason", refused.reason).str();
              }));

@@ -17,9 +17,10 @@ bool Shipper::pump() {
       moved = true;
       continue;
     }
-    note_bookmark();
-    if (bookmarks_.is_full() || hold_until_ > session_.sender().durable_through()) return moved;
+    if (hold_until_ > session_.sender().durable_through()) return moved;
     const Piece piece = source_.peek(session_.max_packet_size());
+    note_bookmark();
+    if (bookmarks_.is_full()) return moved;
     switch (piece.kind) {
       case Piece::Kind::wait: return moved;
       case Piece::Kind::part: push(piece); break;

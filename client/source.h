@@ -20,6 +20,8 @@ struct uv_loop_s;
 
 namespace cproto::client {
 
+class LogListener;
+
 struct Problem {
   Status status = Status::ok;
   std::string sentence;  // without the program's name
@@ -75,7 +77,8 @@ class Source {
 
   // --- going on after the program was restarted ---
   // What is to be remembered of the place where it stands now: behind all that was taken, and at no other. nullopt:
-  // nothing that could not be told from the bookmark before. Asked after every take() and skip().
+  // nothing that could not be told from the bookmark before. Asked after every
+  // peek(), of the place in front of that piece.
   virtual std::optional<Bytes> take_bookmark() { return std::nullopt; }
   // Before the first peek(): goes on where the session stands, which is at this bookmark or behind it. Returns how many
   // of its messages lie before; a sentence, if there is one, is for people.
@@ -84,6 +87,10 @@ class Source {
     std::string sentence;
   };
   virtual Resumed resume(const Bookmark&, const Progressed&) { return {}; }
+  // What an earlier run left at this bookmark is still what it was.
+  virtual bool knows(const Bookmark&) const { return true; }
+  // Where there is nothing to go on with: begins at the beginning. Returns why it cannot.
+  virtual std::optional<Problem> begin() { return std::nullopt; }
   // What stop() leaves is sent when the same command is run again: nothing that was begun is to be given up.
   virtual bool can_continue() const { return false; }
 
@@ -99,8 +106,9 @@ class Source {
 };
 
 // The source the options ask for; or why there is none. `wake` is called when a piece may be there after a wait.
+// `listener` hears what of a followed log is lost.
 std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, const Options& options,
-                                                           std::function<void()> wake);
+                                                           std::function<void()> wake, LogListener& listener);
 
 // Why reading `path` ("-" for standard input) failed with `error`.
 Problem cannot_read(const std::string& path, int error, bool midway);

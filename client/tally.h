@@ -22,6 +22,8 @@ struct Tally {
   std::uint64_t durable = 0;        // taken and on the server's disk
   std::uint64_t durable_bytes = 0;  // payload that became durable in this run
   std::uint64_t refused = 0;
+  std::uint64_t losses = 0;      // of a followed log: times that something was gone before it was read
+  std::uint64_t lost_bytes = 0;  // as far as they are known
   std::vector<Refused> refused_named;
   std::vector<Problem> problems;  // inputs that could not be read
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/recall.h"
 #include "proto/turn.h"
 
 namespace cproto::client {
@@ -77,7 +78,8 @@ Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tall
       tracer_(now()),
       session_(session_options(options, saved)),
       shipper_(
-          session_, source, tally, progress, state == nullptr ? std::function<void()>() : [this] { save(false); }),
+          session_, source, tally, progress,
+          state == nullptr ? std::function<void()>() : [this] { save(options_.is_endless()); }),
       servers_(options.servers, random),
       connector_(loop, this),
       deadline_timer_(loop,

@@ -178,7 +178,11 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
       {"-m", "x", "--as", "y"},
       {"-l", "--as", "y"},
       {"--state", "", "a"},
-      {"--follow", "x"},
+      {"--follow", "-"},
+      {"--follow"},
+      {"--follow", "x", "y"},
+      {"--follow", "x", "-m", "y"},
+      {"--from-end", "x"},
       {"--journal"},
       {"-m"},
       {"-m", "x", "--lines"},
@@ -212,7 +216,7 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
     CHECK_MESSAGE(!refusal(arguments).empty(), line);
   }
   CHECK(refusal({"x/a", "y/a"}).find("--as NAME") != std::string::npos);
-  CHECK(refusal({"--follow", "x"}) == "unknown option --follow");
+  CHECK(refusal({"--fellow", "x"}) == "unknown option --fellow");
   CHECK(refusal({"-m"}) == "-m needs a value");
 }
 
@@ -223,6 +227,13 @@ TEST_CASE("arguments: operands are files, and - with --as is one") {
   CHECK(options({"-", "--as", "etc.tgz"}).files == Arguments{"-"});
   CHECK(options({"-", "--as", "etc.tgz"}).as == "etc.tgz");
   CHECK(options({"--restart", "a"}).restart);
+}
+
+TEST_CASE("arguments: --follow takes one log, and --from-end belongs to it") {
+  CHECK(options({"--follow", "app.log"}).job == Job::follow);
+  CHECK(options({"--follow", "app.log"}).files == Arguments{"app.log"});
+  CHECK_FALSE(options({"--follow", "app.log"}).from_end);
+  CHECK(options({"--follow", "app.log", "--from-end"}).from_end);
 }
 
 TEST_CASE("arguments: what is remembered goes where it is said, given, or at home") {

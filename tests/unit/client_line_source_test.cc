@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "client/input.h"
+
 using namespace cproto;
 using namespace cproto::client;
 
@@ -43,6 +45,13 @@ class TestLoop {
   uv_loop_t loop_;
 };
 
+LineSource open_lines(
+    TestLoop& loop, const std::string& path, std::function<void()> wake = [] {}) {
+  auto input = std::make_unique<Input>(loop.get(), std::move(wake));
+  REQUIRE(input->open(path) == 0);
+  return {path, std::move(input)};
+}
+
 // What a shipper would make of it: whole messages, and how many pieces they came in.
 struct Taken {
   std::vector<std::string> messages;
@@ -73,8 +82,7 @@ Taken take_all(Source& source, std::size_t packet_size, std::size_t bytes_max = 
 Taken lines_of(std::string_view content, std::size_t packet_size = 64 * 1024, std::size_t bytes_max = SIZE_MAX) {
   const TemporaryFile file(content);
   TestLoop loop;
-  LineSource source(loop.get(), file.path(), [] {});
-  REQUIRE(source.open() == 0);
+  LineSource source = open_lines(loop, file.path());
   Taken taken = take_all(source, packet_size, bytes_max);
   CHECK(taken.stopped_at == Piece::Kind::end);
   CHECK(taken.begun.empty());
@@ -82,6 +90,39 @@ Taken lines_of(std::string_view content, std::size_t packet_size = 64 * 1024, st
 }
 
 using Lines = std::vector<std::string>;
+
+// Files one after the other, read a few bytes at a time.
+class FilesInput final : public ByteInput {
+ public:
+  FilesInput(Lines files, std::size_t step) : files_(std::move(files)), step_(step) {}
+
+  Got fill() override {
+    if (!files_.front().empty()) {
+      append(data_, as_bytes(files_.front().substr(0, step_)));
+      files_.front().erase(0, step_);
+      return Got::some;
+    }
+    if (files_.size() == 1) return Got::end;
+    if (std::exchange(is_at_boundary_, true) && data().empty()) {
+      is_at_boundary_ = false;
+      files_.erase(files_.begin());
+      return fill();
+    }
+    return Got::boundary;
+  }
+  ByteView data() const override { return ByteView(data_).subspan(head_); }
+  void consume(std::size_t bytes) override { head_ += bytes; }
+  int error() const override { return 0; }
+  bool is_stream() const override { return false; }
+  bool has_writer() const override { return false; }
+
+ private:
+  Lines files_;
+  std::size_t step_;
+  Bytes data_;
+  std::size_t head_ = 0;
+  bool is_at_boundary_ = false;
+};
 
 }  // namespace
 
@@ -131,8 +172,7 @@ TEST_CASE("lines: what is skipped ends at its LF, wherever that is") {
   for (const std::size_t size : {0ul, 10ul, 2000ul, 3 * kReadSize}) {
     const TemporaryFile file("before\n" + std::string(size, 'x') + "\nafter");
     TestLoop loop;
-    LineSource source(loop.get(), file.path(), [] {});
-    REQUIRE(source.open() == 0);
+    LineSource source = open_lines(loop, file.path());
     const Piece before = source.peek(1024);
     source.take(before.bytes.size(), true);
     (void)source.peek(1024);
@@ -144,8 +184,7 @@ TEST_CASE("lines: what is skipped ends at its LF, wherever that is") {
 TEST_CASE("lines: skipping a begun line that has no LF ends with the file") {
   const TemporaryFile file(std::string(5000, 'x'));
   TestLoop loop;
-  LineSource source(loop.get(), file.path(), [] {});
-  REQUIRE(source.open() == 0);
+  LineSource source = open_lines(loop, file.path());
   source.take(source.peek(1024).bytes.size(), true);
   source.skip();
   CHECK(source.peek(1024).kind == Piece::Kind::end);
@@ -158,8 +197,7 @@ TEST_CASE("lines: one from a pipe is there as soon as it was written, and the lo
   TestLoop loop;
   int woken = 0;
   {
-    LineSource source(loop.get(), path, [&] { ++woken; });
-    REQUIRE(source.open() == 0);
+    LineSource source = open_lines(loop, path, [&] { ++woken; });
     CHECK(source.is_lost_by_giving_up());
     CHECK(source.holds_writer());
     CHECK(take_all(source, 1024).stopped_at == Piece::Kind::wait);
@@ -191,8 +229,7 @@ TEST_CASE("lines: the flags of a shared pipe stay as they are") {
   REQUIRE(dup2(ends[0], STDIN_FILENO) >= 0);
   TestLoop loop;
   {
-    LineSource source(loop.get(), "-", [] {});
-    REQUIRE(source.open() == 0);
+    LineSource source = open_lines(loop, "-");
     CHECK(source.peek(1024).kind == Piece::Kind::wait);
     CHECK(fcntl(ends[0], F_GETFL) == flags);
   }
@@ -207,8 +244,7 @@ TEST_CASE("lines: the flags of a shared pipe stay as they are") {
 TEST_CASE("lines: told to stop, a pipe gives what was read of it, a file nothing more") {
   const TemporaryFile file("a\nb\nc\n");
   TestLoop loop;
-  LineSource from_file(loop.get(), file.path(), [] {});
-  REQUIRE(from_file.open() == 0);
+  LineSource from_file = open_lines(loop, file.path());
   from_file.take(from_file.peek(1024).bytes.size(), true);
   from_file.stop();
   CHECK(from_file.is_drained());
@@ -218,8 +254,7 @@ TEST_CASE("lines: told to stop, a pipe gives what was read of it, a file nothing
   REQUIRE(pipe(ends) == 0);
   REQUIRE(write(ends[1], "a\nb\npart", 8) == 8);
   {
-    LineSource from_pipe(loop.get(), "/dev/fd/" + std::to_string(ends[0]), [] {});
-    REQUIRE(from_pipe.open() == 0);
+    LineSource from_pipe = open_lines(loop, "/dev/fd/" + std::to_string(ends[0]));
     CHECK(from_pipe.peek(1024).kind == Piece::Kind::wait);
     uv_run(loop.get(), UV_RUN_ONCE);
     from_pipe.take(from_pipe.peek(1024).bytes.size(), true);
@@ -234,12 +269,42 @@ TEST_CASE("lines: told to stop, a pipe gives what was read of it, a file nothing
 
 TEST_CASE("lines: what cannot be read says so") {
   TestLoop loop;
-  LineSource missing(loop.get(), "/nonexistent/file", [] {});
-  CHECK(missing.open() == ENOENT);
-  LineSource directory(loop.get(), "/", [] {});
-  CHECK(directory.open() == EISDIR);
+  Input missing(loop.get(), [] {});
+  CHECK(missing.open("/nonexistent/file") == ENOENT);
+  Input directory(loop.get(), [] {});
+  CHECK(directory.open("/") == EISDIR);
   const Problem problem = cannot_read("/nonexistent/file", ENOENT, false);
   CHECK(problem.status == Status::no_input);
   CHECK(problem.sentence == "/nonexistent/file: No such file or directory");
   CHECK(cannot_read("-", EIO, true).status == Status::io_error);
+}
+
+TEST_CASE("lines: where one file ends and another follows, a last line without LF counts") {
+  for (const std::size_t step : {1u, 3u, 100u}) {
+    for (const std::size_t bytes_max : {1ul, 2ul, SIZE_MAX}) {
+      LineSource source("log", std::make_unique<FilesInput>(Lines{"a\nbcdefg", "", "h\n", "\nijkl", "mn"}, step));
+      const Taken taken = take_all(source, 2, bytes_max);
+      CHECK(taken.messages == Lines{"a", "bcdefg", "h", "", "ijkl", "mn"});
+      CHECK(taken.stopped_at == Piece::Kind::end);
+    }
+  }
+}
+
+TEST_CASE("lines: the last piece before a boundary is given again until it is taken") {
+  LineSource source("log", std::make_unique<FilesInput>(Lines{"abcd", "e"}, 100));
+  source.take(source.peek(4).bytes.size(), true);
+  for (int i = 0; i < 3; ++i) {
+    const Piece piece = source.peek(4);
+    CHECK(piece.bytes.empty());
+    CHECK(piece.is_last);
+  }
+  source.take(0, true);
+  CHECK(take_all(source, 4).messages == Lines{"e"});
+}
+
+TEST_CASE("lines: what is skipped ends where its file does") {
+  LineSource source("log", std::make_unique<FilesInput>(Lines{"abcdefgh", "i\n"}, 2));
+  source.take(source.peek(2).bytes.size(), true);
+  source.skip();
+  CHECK(take_all(source, 2).messages == Lines{"i"});
 }

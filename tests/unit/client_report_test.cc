@@ -58,7 +58,7 @@ TEST_CASE("report: JSON names every cause and what was refused") {
   options.client_id = "web-1";
   const std::string expected =
       R"json({"status":65,"causes":[65,66],"server":"logs:7780 (192.0.2.7)","client_id":"web-1","channel":"messages",)json"
-      R"json("messages":3,"durable":1,"bytes":0,"refused":1,)json"
+      R"json("messages":3,"durable":1,"bytes":0,"refused":1,"losses":0,"lost_bytes":0,)json"
       R"json("refused_first":[{"name":"line 2","reason":"larger than \"64\" MiB"}],"problems":["x: missing"],)json"
       R"json("seconds":2.000000,"retransmitted":1,"reconnects":0,"congestion_control":"cubic"})json"
       "\n";

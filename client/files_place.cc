@@ -1,10 +1,10 @@
-#include "client/file_place.h"
+#include "client/files_place.h"
 
 #include <algorithm>
 
 namespace cproto::client {
 
-Bytes encode(const FilePlace& place) {
+Bytes encode(const FilesPlace& place) {
   Bytes bytes;
   ByteWriter writer(bytes);
   writer.u32(place.index);
@@ -18,9 +18,9 @@ Bytes encode(const FilePlace& place) {
   return bytes;
 }
 
-std::optional<FilePlace> decode_file_place(ByteView bytes) {
+std::optional<FilesPlace> decode_files_place(ByteView bytes) {
   ByteReader reader(bytes);
-  FilePlace place;
+  FilesPlace place;
   place.index = reader.u32();
   place.identity.device = reader.u64();
   place.identity.inode = reader.u64();

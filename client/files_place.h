@@ -27,14 +27,14 @@ struct FileIdentity {
   }
 };
 
-struct FilePlace {
+struct FilesPlace {
   std::uint32_t index = 0;   // of the file in the command
   FileIdentity identity;     // zeros where it was not opened yet
   std::uint64_t pieces = 0;  // whole ones that were sent
   Digest chain{};            // of those
 };
 
-Bytes encode(const FilePlace& place);
-std::optional<FilePlace> decode_file_place(ByteView bytes);
+Bytes encode(const FilesPlace& place);
+std::optional<FilesPlace> decode_files_place(ByteView bytes);
 
 }  // namespace cproto::client

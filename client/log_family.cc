@@ -1,0 +1,205 @@
+#include "client/log_family.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+namespace cproto::client {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::array<std::string_view, 7> kCompressors = {".gz", ".xz", ".zst", ".bz2", ".Z", ".lz4", ".zip"};
+constexpr std::array<std::string_view, 4> kAside = {".old", ".bak", ".prev", "~"};
+// A rotation number has at most so many digits; what has more is a date.
+constexpr std::size_t kNumberDigitsMax = 5;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_separator(char c) { return c == '.' || c == '-' || c == '_'; }
+
+// ".1", "-20260101", "_2026-01-01T00:00:00Z", ".old"
+std::optional<Rotation> rotation_in(std::string_view suffix) {
+  if (std::find(kAside.begin(), kAside.end(), suffix) != kAside.end()) return Rotation{};
+  if (suffix.size() < 2 || !is_separator(suffix[0])) return std::nullopt;
+  std::string digits;
+  for (const char c : suffix.substr(1)) {
+    if (is_digit(c))
+      digits += c;
+    else if (!is_separator(c) && c != ':' && c != 'T' && c != 'Z')
+      return std::nullopt;
+  }
+  if (digits.empty()) return std::nullopt;
+  if (digits.size() == suffix.size() - 1 && digits.size() <= kNumberDigitsMax) {
+    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+    return Rotation{Rotation::Kind::number, digits};
+  }
+  const bool begins_with_year = digits.size() >= 6 && (digits.starts_with("19") || digits.starts_with("20"));
+  return Rotation{begins_with_year || digits.size() >= 10 ? Rotation::Kind::date : Rotation::Kind::unspecific, digits};
+}
+
+std::string_view without_compressor(std::string_view name) {
+  for (const std::string_view ending : kCompressors)
+    if (name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  return name;
+}
+
+template <class T>
+int compare(const T& a, const T& b) {
+  return a < b ? -1 : b < a ? 1 : 0;
+}
+
+// Greater: `file` is the newer one. 0: the names do not tell.
+int compare_names(const Relative& file, const Relative& other) {
+  if (!file.rotation || !other.rotation || file.rotation->kind != other.rotation->kind) return 0;
+  const std::string& a = file.rotation->digits;
+  const std::string& b = other.rotation->digits;
+  switch (file.rotation->kind) {
+    case Rotation::Kind::number: return a.size() != b.size() ? compare(b.size(), a.size()) : compare(b, a);
+    case Rotation::Kind::date: return a.size() != b.size() ? 0 : compare(a, b);
+    case Rotation::Kind::unspecific: return 0;
+  }
+  return 0;
+}
+
+Family list(const fs::path& log, std::span<const std::uint64_t> inodes) {
+  const fs::path directory = log.parent_path();
+  const std::string log_name = log.filename();
+  Family family;
+  std::error_code error;
+  for (fs::directory_iterator it(directory.empty() ? "." : directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename();
+    const bool is_log = name == log_name;
+    const std::string_view bare = is_log ? name : without_compressor(name);
+    Relative file{directory / name, {}, is_log, bare.size() < name.size(), rotation_of(bare, log_name)};
+    const std::optional<FileFacts> facts = facts_of(file.path);
+    if (!facts || why_no_log(facts->mode) != 0) continue;
+    file.facts = *facts;
+    const bool is_sought = std::find(inodes.begin(), inodes.end(), facts->inode) != inodes.end();
+    if (file.is_log || file.rotation || is_sought) family.push_back(std::move(file));
+  }
+  // A directory that may be passed but not read: the log is all that is known.
+  if (error && family.empty())
+    if (const auto facts = facts_of(log)) family.push_back({log, *facts, true, false, std::nullopt});
+  std::sort(family.begin(), family.end(), [](const Relative& a, const Relative& b) { return a.path < b.path; });
+  return family;
+}
+
+// A compressor at work leaves both; what is still there uncompressed is not lost.
+bool is_beside_original(const Family& family, const Relative& file) {
+  const std::string_view original = without_compressor(file.path);
+  return std::any_of(family.begin(), family.end(), [&](const Relative& other) { return other.path == original; });
+}
+
+}  // namespace
+
+std::optional<Rotation> rotation_of(std::string_view name, std::string_view log) {
+  if (name.starts_with(log))
+    if (auto rotation = rotation_in(name.substr(log.size()))) return rotation;
+  const std::size_t dot = log.rfind('.');
+  if (dot == log.npos || dot == 0) return std::nullopt;
+  const std::string_view stem = log.substr(0, dot);
+  const std::string_view extension = log.substr(dot);
+  if (!name.starts_with(stem) || !name.ends_with(extension) || name.size() <= log.size()) return std::nullopt;
+  return rotation_in(name.substr(stem.size(), name.size() - log.size()));
+}
+
+std::weak_ordering written(const Relative& file, const Relative& other) {
+  if (file.is_log != other.is_log) return file.is_log ? std::weak_ordering::greater : std::weak_ordering::less;
+  const int names = compare_names(file, other);
+  // Compressing makes a new file, and not every compressor gives it the old one's time.
+  if (names != 0 && (file.is_compressed || other.is_compressed)) return names <=> 0;
+  const bool know_births =
+      file.facts.born_ns != 0 && other.facts.born_ns != 0 && !file.is_compressed && !other.is_compressed;
+  const int births = know_births ? compare(file.facts.born_ns, other.facts.born_ns) : 0;
+  return names + births + compare(file.facts.modified_ns, other.facts.modified_ns) <=> 0;
+}
+
+std::string follow_links(const std::string& path) {
+  constexpr int kLinksMax = 16;  // more is a circle
+  fs::path target = path;
+  std::error_code error;
+  for (int i = 0; i < kLinksMax && fs::is_symlink(target, error); ++i)
+    target = target.parent_path() / fs::read_symlink(target, error);
+  return target;
+}
+
+// Listing takes a moment, in which a rotation under way can move a file past it. Two lists that are the same show what
+// was there at one time.
+std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes) {
+  constexpr int kTries = 20;
+  Family family = list(path, inodes);
+  for (int i = 0; i < kTries; ++i) {
+    Family again = list(path, inodes);
+    if (again == family) return again;
+    family = std::move(again);
+  }
+  return std::nullopt;
+}
+
+LogFile find_file(const Family& family, const FilePlace& place) {
+  for (const Relative& file : family) {
+    LogFile found;
+    if (file.facts.is(place) && !file.is_compressed && open(found, file, place.offset) == 0 && found.fits(place))
+      return found;
+  }
+  LogFile oldest;
+  const Relative* chosen = nullptr;
+  for (const Relative& file : family) {
+    if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
+    if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
+    LogFile found;
+    if (open(found, file, place.offset) != 0 || !found.fits(place)) continue;
+    oldest = std::move(found);
+    oldest.is_copy = !file.is_log;
+    chosen = &file;
+  }
+  return oldest;
+}
+
+int open(LogFile& opened, const Relative& file, std::uint64_t offset) {
+  const int error = opened.open(file.path, offset);
+  if (error != 0 || file.facts.is(opened.place())) return error;
+  opened.close();
+  return ENOENT;
+}
+
+Succession find_next(const Family& family, const Relative& file) {
+  Succession succession;
+  for (const Relative& other : family) {
+    if (other.is_compressed || (!other.is_log && !other.rotation)) continue;
+    const auto order = written(other, file);
+    if (order < 0) continue;
+    if (order == 0)
+      succession.unclear.push_back(&other);
+    else if (succession.next == nullptr || written(other, *succession.next) < 0)
+      succession.next = &other;
+  }
+  if (succession.next == nullptr) return succession;
+  for (const Relative& other : family) {
+    if (!other.is_compressed || is_beside_original(family, other)) continue;
+    if (written(other, file) > 0 && !(written(other, *succession.next) > 0)) succession.lost.push_back(&other);
+  }
+  return succession;
+}
+
+// The last four bytes of gzip's format (RFC 1952, ISIZE).
+std::optional<std::uint64_t> uncompressed_size(const std::string& path) {
+  if (!path.ends_with(".gz")) return std::nullopt;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::array<std::uint8_t, 4> size{};
+  const bool is_read = ::lseek(fd, -4, SEEK_END) > 0 && ::read(fd, size.data(), size.size()) == 4;
+  ::close(fd);
+  if (!is_read) return std::nullopt;
+  return static_cast<std::uint64_t>(size[0]) | static_cast<std::uint64_t>(size[1]) << 8 |
+         static_cast<std::uint64_t>(size[2]) << 16 | static_cast<std::uint64_t>(size[3]) << 24;
+}
+
+}  // namespace cproto::client

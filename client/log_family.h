@@ -1,0 +1,79 @@
+// The files a rotated log has become: its neighbours in the directory, and in which order they were written.
+//
+// A log is rotated by giving it another name (app.log.1, app.log-20260101, app-20260101.log, app.log.old), or by
+// copying it to such a name and truncating it; later what was set aside is compressed (app.log.2.gz) and removed. Only
+// a name that looks like that makes a file a rotated log: app.log.errors is another log.
+//
+// The order has three witnesses: the number or the date in the name, the time of birth and the time of modification.
+// Each can be wrong: some number upwards; a copy or a restored backup is born late; a file is written to late. What at
+// least two say, or the only one that has something to say, is believed; if they contradict each other it is unclear.
+#pragma once
+
+#include <compare>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/log_file.h"
+
+namespace cproto::client {
+
+// What the name of a rotated log says about when that was.
+struct Rotation {
+  // unspecific: "old", or a date that does not begin with its year.
+  enum class Kind { number, date, unspecific };
+  Kind kind = Kind::unspecific;
+  std::string digits;  // without leading zeros for a number
+
+  bool operator==(const Rotation&) const = default;
+};
+
+// `name` as a rotated `log` (file names, without directory or what a compressor appends); nullopt if it is none.
+std::optional<Rotation> rotation_of(std::string_view name, std::string_view log);
+
+// One file of the directory.
+struct Relative {
+  std::string path;
+  FileFacts facts;
+  bool is_log = false;  // it has the log's own name
+  bool is_compressed = false;
+  std::optional<Rotation> rotation;
+
+  bool operator==(const Relative& other) const {
+    return path == other.path && facts.device == other.facts.device && facts.inode == other.facts.inode;
+  }
+};
+
+// When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
+std::weak_ordering written(const Relative& file, const Relative& other);
+
+// The name's last component is no symbolic link any more. Also if the file is not there.
+std::string follow_links(const std::string& path);
+
+// The log `path` (without links), if it is there, its rotated and compressed relatives, and every other regular file of
+// the directory whose inode is one of `inodes`. nullopt if the directory does not stand still for it.
+using Family = std::vector<Relative>;
+std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes);
+
+// ENOENT also if another file has its name now.
+[[nodiscard]] int open(LogFile& opened, const Relative& file, std::uint64_t offset = 0);
+
+// Opens the file that was read up to `place`, there: the one with that inode; else a copy of it, which is the oldest
+// file that begins as it did and was not modified before it. Not open if there is none, or it was renamed meanwhile.
+LogFile find_file(const Family& family, const FilePlace& place);
+
+// What was written after `file`, up to and with what is to be read next.
+struct Succession {
+  const Relative* next = nullptr;        // uncompressed; after everything else the log itself
+  std::vector<const Relative*> lost;     // compressed
+  std::vector<const Relative*> unclear;  // may belong here, or before `file`
+};
+// Views of `family`.
+Succession find_next(const Family& family, const Relative& file);
+
+// How much a compressed log held, modulo 4 GiB; nullopt where only decompressing it would tell.
+std::optional<std::uint64_t> uncompressed_size(const std::string& path);
+
+}  // namespace cproto::client

@@ -1,0 +1,68 @@
+#include "client/recall.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "proto/digest.h"
+
+namespace cproto::client {
+
+namespace {
+
+const char* kind_of(const Options& options) {
+  if (options.is_endless()) return ".follow";
+  return options.job == Options::Job::lines ? ".lines" : ".files";
+}
+
+// Names the transfer among all that are remembered here: "the same command". A log that is followed is the same
+// wherever its store is reached.
+std::string name_of(const Options& options) {
+  std::string key = options.client_id + '\n' + options.channel + '\n' + options.as;
+  if (!options.is_endless())
+    for (const ServerAddress& server : options.servers) key += '\n' + to_string(server);
+  for (const std::string& path : options.files) {
+    std::error_code failed;
+    key += '\n' + std::filesystem::absolute(path, failed).lexically_normal().string();
+  }
+  FileDigest digest;
+  digest.update(as_bytes(key));
+  return to_hex(ByteView(digest.value()).first(8)) + kind_of(options);
+}
+
+std::string cannot_write(const Options& options, int error) {
+  if (options.state_directory.empty()) return "no folder to remember in (--state DIR)";
+  return printable(options.state_directory) + ": " + std::strerror(error);
+}
+
+Problem running_already(const Options& options, pid_t pid) {
+  const std::string what = options.is_endless() ? printable(options.files.front()) + " is being followed already"
+                                                : "the same transfer is running already";
+  return {Status::temp_fail, what + " (pid " + std::to_string(pid) + ")"};
+}
+
+}  // namespace
+
+std::string cannot_remember(const Options& options, int error) {
+  return cannot_write(options, error) + "; if this is interrupted it will begin anew";
+}
+
+std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& options, const Source& source,
+                                                           TransferState& state, Progress& progress) {
+  if (!source.can_continue()) return std::nullopt;
+  const int error = options.state_directory.empty() ? ENOENT : state.open(options.state_directory, name_of(options));
+  if (error == EWOULDBLOCK) return running_already(options, state.holder());
+  if (error != 0 && options.is_endless()) return Problem{Status::cant_create, cannot_write(options, error)};
+  if (error != 0) {
+    progress.on_note(cannot_remember(options, error));
+    return std::nullopt;
+  }
+  std::optional<SavedTransfer> saved = state.load();
+  if (!saved || options.restart) return std::nullopt;
+  if (saved->bookmarks.empty() || source.knows(saved->bookmarks.back())) return saved;
+  progress.on_note(printable(options.files.front()) + ": changed since it was interrupted; sent from its beginning");
+  return std::nullopt;
+}
+
+}  // namespace cproto::client

@@ -1,0 +1,262 @@
+"""A log that is followed, and lines of a file, go on behind the last line that is durable."""
+import json
+import os
+import signal
+import threading
+import time
+
+from support import LONG, TestCase, main, numbered_lines, size_of, wait_for
+
+
+class Writer(threading.Thread):
+    """A program that writes lines to a log and is rotated."""
+
+    def __init__(self, path, lines, rotations, copytruncate, pause):
+        super().__init__(daemon=True)
+        self.path, self.lines, self.rotations, self.copytruncate, self.pause = path, lines, rotations, copytruncate, pause
+        self.start()
+
+    def run(self):
+        file = open(self.path, "ab")
+        for i, chunk in enumerate(self.cut()):
+            if i > 0:
+                if self.copytruncate:
+                    file.flush()
+                    self.shift()
+                    (self.path.parent / (self.path.name + ".1")).write_bytes(self.path.read_bytes())
+                    os.truncate(self.path, 0)
+                else:
+                    self.shift()
+                    os.rename(self.path, str(self.path) + ".1")
+                    late = chunk.index(b"\n", 1000) + 1
+                    file.write(chunk[:late])  # it has not heard of it yet
+                    chunk = chunk[late:]
+                    file.close()
+                    file = open(self.path, "ab")
+            for at in range(0, len(chunk), 50_000):
+                file.write(chunk[at:at + 50_000])
+                file.flush()
+                time.sleep(self.pause)
+        file.close()
+
+    def cut(self):
+        """At line ends."""
+        size = len(self.lines) // (self.rotations + 1)
+        chunks, at = [], 0
+        for _ in range(self.rotations):
+            end = self.lines.index(b"\n", at + size) + 1
+            chunks.append(self.lines[at:end])
+            at = end
+        return chunks + [self.lines[at:]]
+
+    def shift(self):
+        for i in range(self.rotations + 1, 0, -1):
+            old = self.path.parent / ("%s.%d" % (self.path.name, i))
+            if old.exists():
+                old.rename(self.path.parent / ("%s.%d" % (self.path.name, i + 1)))
+
+
+class Follow(TestCase):
+    def log(self, content=b""):
+        path = self.directory / "app.log"
+        path.write_bytes(content)
+        return path
+
+    def follow(self, daemon, path, *arguments):
+        return self.sender(daemon, "--follow", path, *arguments)
+
+    def end(self, sender):
+        sender.process.terminate()
+        self.assertEqual(sender.wait(), 0, sender.errors)
+
+    def test_what_is_there_and_what_comes_arrives_and_a_line_that_is_not_whole_waits(self):
+        daemon = self.daemon()
+        path = self.log(b"one\ntwo\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
+        with open(path, "ab") as file:
+            file.write(b"thr")
+            file.flush()
+            time.sleep(0.3)
+            self.assertEqual(daemon.inbox("client").read_bytes(), b"one\ntwo\n")
+            file.write(b"ee\n")
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\n")
+        self.end(sender)
+
+    def test_it_goes_on_where_it_was_ended_or_killed(self):
+        daemon = self.daemon()
+        path = self.log(b"one\n")
+        expected = b"one\n"
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+            sender = self.follow(daemon, path)
+            line = b"line %d\n" % len(expected)
+            with open(path, "ab") as file:
+                file.write(line)
+            expected += line
+            self.assert_arrives(daemon.inbox("client"), expected)
+            sender.process.send_signal(number)
+            self.assertEqual(sender.wait(), -9 if number == signal.SIGKILL else 0)
+        self.assert_stops(daemon)
+        self.assert_same_bytes(daemon.inbox("client").read_bytes(), expected)
+
+    def test_from_the_end_leaves_out_what_was_there(self):
+        daemon = self.daemon()
+        path = self.log(b"old\n")
+        sender = self.follow(daemon, path, "--from-end")
+        time.sleep(0.5)
+        with open(path, "ab") as file:
+            file.write(b"new\n")
+        self.assert_arrives(daemon.inbox("client"), b"new\n")
+        self.end(sender)
+
+    def test_a_log_that_is_not_there_yet_is_waited_for(self):
+        daemon = self.daemon()
+        path = self.directory / "later.log"
+        sender = self.follow(daemon, path)
+        time.sleep(0.5)
+        path.write_bytes(b"first\n")
+        self.assert_arrives(daemon.inbox("client"), b"first\n")
+        self.end(sender)
+
+    def test_a_folder_is_no_log_and_without_a_place_to_remember_there_is_no_following(self):
+        daemon = self.daemon()
+        self.assertIn("Is a directory", self.send(daemon, "--follow", self.directory, status=66).errors)
+        self.assertIn("/proc/none", self.send(daemon, "--follow", self.log(), "--state", "/proc/none", status=73).errors)
+
+    def test_a_second_follower_is_told_who_the_first_is(self):
+        daemon = self.daemon()
+        path = self.log(b"one\n")
+        first = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        second = self.send(daemon, "--follow", path, status=75)
+        self.assertIn("app.log is being followed already (pid %d)" % first.process.pid, second.errors)
+        self.end(first)
+
+    def test_a_rotation_while_nobody_follows_loses_nothing(self):
+        daemon = self.daemon()
+        path = self.log(b"one\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        self.end(sender)
+        with open(path, "ab") as file:
+            file.write(b"two\n")
+        path.rename(str(path) + ".2")
+        (self.directory / "app.log.1").write_bytes(b"three\n")
+        path.write_bytes(b"four\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\nfour\n")
+        self.end(sender)
+
+    def test_what_is_gone_before_it_was_read_is_told_with_its_bytes(self):
+        daemon = self.daemon()
+        path = self.log(b"one\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        self.end(sender)
+        with open(path, "ab") as file:
+            file.write(b"nobody reads this\n")
+        path.unlink()
+        path.write_bytes(b"another\n")
+        sender = self.follow(daemon, path, "--json")
+        self.assert_arrives(daemon.inbox("client"), b"one\nanother\n")
+        self.end(sender)
+        self.assertIn("lost: ", sender.errors)
+        self.assertEqual(json.loads(sender.output)["losses"], 1)
+
+    def test_a_daemon_that_is_away_costs_nothing_but_delay(self):
+        daemon = self.daemon()
+        path = self.log(b"one\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        daemon.terminate()
+        lines = numbered_lines(50_000)
+        with open(path, "ab") as file:
+            file.write(lines)
+        time.sleep(0.5)
+        daemon.start()
+        self.assert_arrives(daemon.inbox("client"), b"one\n" + lines)
+        self.end(sender)
+
+    def test_a_line_too_long_is_refused_by_its_number_and_the_rest_goes_on(self):
+        daemon = self.daemon("[limits]\nmessage_size = \"1KiB\"\n")
+        path = self.log(b"one\n" + b"x" * 5000 + b"\nthree\n")
+        sender = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\nthree\n")
+        sender.process.kill()
+        sender.wait()
+        with open(path, "ab") as file:
+            file.write(b"four\n" + b"y" * 3000 + b"\nsix\n")
+        again = self.follow(daemon, path)
+        self.assert_arrives(daemon.inbox("client"), b"one\nthree\nfour\nsix\n")
+        self.end(again)
+        self.assertIn("line 2: larger than 1 KiB", sender.errors)
+        self.assertIn("line 5: larger than 1 KiB", again.errors)
+
+    def rotate_and_kill(self, copytruncate):
+        count, kills = (200_000, 30) if LONG else (60_000, 12)
+        daemon = self.daemon()
+        path = self.log()
+        lines = numbered_lines(count)
+        sender = self.follow(daemon, path)
+        rotations = 10 if LONG else 5
+        writer = Writer(path, lines, rotations, copytruncate, pause=0.02 if LONG else 0.01)
+        for _ in range(kills):
+            time.sleep(self.random.random() * 0.4)
+            if self.random.random() < 0.6:
+                sender.process.kill()
+                sender.wait()
+                sender = self.follow(daemon, path)
+            else:
+                daemon.kill()
+                daemon.start()
+        writer.join()
+        log = daemon.inbox("client")
+        wait_for(lambda: size_of(log) >= len(lines), lambda: "%d of %d bytes; %s" % (size_of(log), len(lines), sender.errors),
+                 timeout=90)
+        self.end(sender)
+        self.assert_stops(daemon)
+        self.assert_same_bytes(log.read_bytes(), lines)
+
+    def test_a_log_rotated_by_rename_while_both_sides_are_killed_arrives_once_and_in_order(self):
+        self.rotate_and_kill(copytruncate=False)
+
+    def test_a_log_rotated_by_copytruncate_while_both_sides_are_killed_arrives_once_and_in_order(self):
+        self.rotate_and_kill(copytruncate=True)
+
+
+class Lines(TestCase):
+    def test_lines_of_a_file_go_on_behind_the_last_durable_one(self):
+        daemon = self.daemon()
+        lines = numbered_lines(400_000)
+        path = self.directory / "lines"
+        path.write_bytes(lines)
+        log = daemon.inbox("client")
+        for number in (signal.SIGKILL, signal.SIGINT):
+            sender = self.sender(daemon, "--lines", path, "--window-size", 300)
+            target = size_of(log) + len(lines) // 20
+            wait_for(lambda: size_of(log) > target, "some lines", interval=0.0005)
+            sender.process.send_signal(number)
+            self.assertEqual(sender.wait(), -number)
+        with open(path, "ab") as file:
+            file.write(b"and one more\n")
+        sender = self.send(daemon, "--lines", path, "--window-size", 300)
+        self.assertIn("continuing after line ", sender.errors)
+        self.assert_stops(daemon)
+        self.assert_same_bytes(log.read_bytes(), lines + b"and one more\n")
+
+    def test_a_file_that_is_another_by_now_is_sent_from_its_beginning(self):
+        daemon = self.daemon()
+        path = self.directory / "lines"
+        path.write_bytes(numbered_lines(400_000))
+        sender = self.sender(daemon, "--lines", path, "--window-size", 300)
+        wait_for(lambda: size_of(daemon.inbox("client")) > 100_000, "some lines", interval=0.0005)
+        sender.process.kill()
+        sender.wait()
+        path.write_bytes(b"all new\n")
+        sender = self.send(daemon, "--lines", path)
+        self.assertIn("changed since it was interrupted; sent from its beginning", sender.errors)
+        self.assertTrue(daemon.inbox("client").read_bytes().endswith(b"\nall new\n"))
+
+
+if __name__ == "__main__":
+    main()
