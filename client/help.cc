@@ -10,6 +10,7 @@ cproto-send [-s HOST[:PORT]]... [OPTIONS] --lines [FILE|-] each line a message; 
                                                            standard input is no terminal
 cproto-send [-s HOST[:PORT]]... [OPTIONS] FILE...          files; - with --as NAME: standard input as a file
 cproto-send [-s HOST[:PORT]]... [OPTIONS] --binary FILE... each file a message
+cproto-send [-s HOST[:PORT]]... [OPTIONS] --follow FILE    the lines of a growing log, for ever
 cproto-send [-s HOST[:PORT]]... --check                    connect, shake hands, close; say what was found
 
 What to send:
@@ -17,6 +18,9 @@ What to send:
   -l, --lines [FILE|-]   each line of FILE or of standard input
       --as NAME          the one FILE's name there
       --binary           messages of bytes, to <channel>.bin: each -m, each FILE, or all of standard input
+
+      --follow FILE      the lines of a log as they come; rotated, it is read to its end first
+      --from-end         with --follow, the first time: only what comes from now on
 
 Where to:
   -s, --server-addr A    HOST, HOST:PORT or [ADDR]:PORT (127.0.0.1); repeat it for servers to turn to as long as
@@ -33,7 +37,7 @@ How:
       --state DIR            where is remembered how far files have come ($STATE_DIRECTORY, $XDG_STATE_HOME/cproto or
                              ~/.local/state/cproto)
       --timeout T            give up when nothing has become durable for T: 30s, 10min; a bare number is seconds, 0 is
-                             never (10min; never for standard input)
+                             never (10min; never for standard input and --follow)
 
 What is said:
   -q, --quiet            errors only
@@ -45,7 +49,7 @@ What is said:
 CPROTO_SERVER, CPROTO_CLIENT_ID and CPROTO_CHANNEL stand in for -s, -i and -c.
 
 Exit status: 0 everything is durable; 64 wrong arguments; 65 some refused for good; 66 an input is missing; 68 no such
-host; 69 server not reached; 74 reading failed; 75 nothing became durable in time; 76 not a cproto server, or not the
+host; 69 server not reached; 73 no place for state; 74 reading failed; 75 nothing became durable in time; 76 not a cproto server, or not the
 store; 77 not permitted. Any but 0: not known to be whole; part of it may be there.
 )";
 

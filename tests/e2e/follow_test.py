@@ -213,7 +213,8 @@ class Follow(TestCase):
         log = daemon.inbox("client")
         wait_for(lambda: size_of(log) >= len(lines), lambda: "%d of %d bytes; %s" % (size_of(log), len(lines), sender.errors),
                  timeout=90)
-        self.end(sender)
+        sender.process.terminate()
+        self.assertIn(sender.wait(), (0, -signal.SIGTERM), sender.errors)  # it may just have been started
         self.assert_stops(daemon)
         self.assert_same_bytes(log.read_bytes(), lines)
 

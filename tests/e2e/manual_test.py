@@ -11,7 +11,7 @@ COMPLETIONS = {"cproto-send": ROOT / "client" / "completion", "cprotod": ROOT / 
                "cprotoctl": ROOT / "daemon" / "completion"}
 COMMANDS = ["status", "sessions", "why", "kick", "forget", "drain", "reload", "verify", "metrics", "cat"]
 # What each can end with by now.
-STATUSES = {"cproto-send": {0, 64, 65, 66, 68, 69, 70, 71, 74, 75, 76, 77},
+STATUSES = {"cproto-send": {0, 64, 65, 66, 68, 69, 70, 71, 73, 74, 75, 76, 77},
             "cprotod": {0, 64, 65, 70, 71, 73, 74, 75, 77, 78}, "cprotoctl": {0, 64, 65, 66, 69, 73, 74, 75, 77, 78}}
 SECTIONS = {"cproto-send": ["OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "EXIT STATUS", "THE BORDERS OF THE PROMISE", "EXAMPLES"],
             "cprotod": ["OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "THE LOG", "EXIT STATUS", "EXAMPLES"],
