@@ -9,6 +9,7 @@
 #include "client/file_source.h"
 #include "client/help.h"
 #include "config/units.h"
+#include "config/version.h"
 
 namespace cproto::client {
 
@@ -23,7 +24,7 @@ class RawArguments {
  public:
   RawArguments() {
     app_.set_help_flag("-h,--help");
-    app_.set_version_flag("--version", "cproto-send " CPROTO_VERSION);
+    app_.set_version_flag("--version", version_line("cproto-send"));
     texts_ = app_.add_option("-m")->expected(1, kManyValues);
     lines_ = app_.add_option("-l,--lines")->expected(0, 1);
     binary_ = app_.add_flag("--binary");
@@ -332,7 +333,7 @@ std::variant<Options, Answer, UsageError> parse_arguments(const std::vector<std:
     } catch (const CLI::CallForHelp&) {
       return Answer{kHelp};
     } catch (const CLI::CallForVersion&) {
-      return Answer{"cproto-send " CPROTO_VERSION "\n"};
+      return Answer{version_line("cproto-send") + "\n"};
     }
     return Reader(raw, surroundings).read();
   } catch (const CLI::ArgumentMismatch& error) {

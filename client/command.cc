@@ -80,7 +80,8 @@ class LossTeller final : public LogListener {
 std::string last_word(const Outcome& outcome, const Tally& tally, const Source& source) {
   if (outcome.signal != 0)
     return std::string("interrupted by ") + signal_name(outcome.signal) + "; " +
-           durable_clause(tally, source.total(), source.noun()) + " acknowledged";
+           durable_clause(tally, source.total(), source.noun()) + " acknowledged" +
+           (source.can_continue() ? "; the same command continues" : "");
   if (!outcome.sentence.empty()) return outcome.sentence;
   return tally.refused > 0 ? refused_clause(tally, source.noun()) : "";
 }

@@ -188,7 +188,7 @@ Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& p
   const std::optional<FilesPlace> place = decode_files_place(bookmark.place);
   const std::uint64_t ended = progressed.messages - bookmark.messages;
   index_ = std::min<std::size_t>(files_.size(), (place ? place->index : 0) + ended);
-  Resumed resumed{index_, {}};
+  Resumed resumed{index_, {}, {}};
   if (!progressed.message_bytes || index_ == files_.size()) {
     if (index_ > 0) resumed.sentence = "continuing after " + counted(index_, noun()) + " (--restart begins anew)";
     return resumed;
@@ -201,6 +201,7 @@ Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& p
     step_ = Step::bytes;
     marked_pieces_ = place->pieces;
     reader_.start(::dup(fd_), identity_.size, {offset, place->pieces, place->chain});
+    resumed.size = identity_.size;
     resumed.sentence = "continuing " + shown + " after " + human_bytes(offset) + " (--restart begins anew)";
     return resumed;
   }

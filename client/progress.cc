@@ -73,6 +73,23 @@ void Progress::on_refused(const Tally::Refused& refused) {
 
 void Progress::on_problem(const Problem& problem) { screen_.say(problem.sentence); }
 
+// "disk.img: 12 MiB of 100 MiB, 12 %, 230 MiB/s, 3 s left"
+void Progress::show_file(Instant now) {
+  const Tally::Current& file = tally_.current;
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double rate = static_cast<double>(tally_.durable_bytes) / seconds;
+  std::string text = file.name + ": " + human_bytes(file.durable);
+  if (file.size && *file.size > 0)
+    text += " of " + human_bytes(*file.size) + ", " + std::to_string(file.durable * 100 / *file.size) + " %";
+  text += ", " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
+  if (file.size && rate > 0)
+    text += ", " +
+            human_time(std::chrono::seconds(
+                static_cast<std::int64_t>(static_cast<double>(*file.size - file.durable) / rate))) +
+            " left";
+  screen_.show(text);
+}
+
 void Progress::on_note(const std::string& sentence) {
   if (!options_.is_quiet) screen_.say(sentence);
 }
@@ -81,6 +98,7 @@ void Progress::tick(Instant now) {
   if (!is_animated()) return;
   if (outage_) return screen_.show(waiting_);
   if (now - start_ < kBeforeFirstProgress) return;
+  if (!tally_.current.name.empty()) return show_file(now);
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(tally_.durable_bytes) / seconds);
   screen_.show(counted(tally_.durable, options_.noun) + ", " + human_bytes(tally_.durable_bytes) + " durable, " +

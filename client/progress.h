@@ -59,6 +59,7 @@ class Progress final : public Shipper::Listener {
     std::set<std::string> said;  // what of it: each server once
   };
 
+  void show_file(Instant now);
   void mention(Instant now, Instant since, const std::string& key, const std::string& text);
 
   Screen& screen_;

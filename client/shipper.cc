@@ -44,6 +44,7 @@ void Shipper::begin(const Piece& piece) {
   is_file_ = true;
   session_.begin(piece.header);
   source_.take(0, false);
+  begun_.push_back({source_.name(tally_.read + 1), piece.header.file.size, session_.sender().pushed_bytes()});
   if (piece.header.file.size >= kAskFirst) hold_until_ = session_.sender().last_pushed();
 }
 
@@ -144,6 +145,7 @@ void Shipper::resume(const SynAck& terms) {
     message_bytes_ = terms.unfinished->durable_bytes;
     is_file_ = terms.unfinished->kind == MessageKind::file;
     map_.note(message_first_, tally_.read + 1);
+    if (is_file_) begun_.push_back({source_.name(tally_.read + 1), resumed.size, terms.durable_bytes - message_bytes_});
   }
   if (!resumed.sentence.empty()) listener_.on_note(resumed.sentence);
 }
@@ -155,6 +157,16 @@ void Shipper::on_acked(const client_event::Acked& acked) {
   const std::uint64_t bytes = session_.sender().durable_bytes();
   tally_.durable_bytes = bytes - bytes_before_;
   bookmarks_.forget_before(acked.durable_messages, bytes);
+  note_progress();
+}
+
+void Shipper::note_progress() {
+  const std::uint64_t bytes = session_.sender().durable_bytes();
+  while (begun_.size() > 1 && begun_[1].at <= bytes) begun_.pop_front();
+  if (begun_.empty()) return;
+  const Begun& file = begun_.front();
+  const std::uint64_t done = bytes - std::min(bytes, file.at);
+  tally_.current = {file.name, file.size, file.size ? std::min(done, *file.size) : done};
 }
 
 void Shipper::on_refused(const client_event::Refused& refused) {

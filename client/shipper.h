@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +60,7 @@ class Shipper {
   void restart(const Piece& piece);
   void end();
   void note_message();
+  void note_progress();
   void note_bookmark();
   void resume(const SynAck& terms);
   void refuse_here();
@@ -74,6 +76,13 @@ class Shipper {
   std::function<void()> on_bookmark_;
   MessageMap map_;
   Bookmarks bookmarks_;
+  // Files that were begun and are not durable yet, and where in the session's payload their bytes begin.
+  struct Begun {
+    std::string name;
+    std::optional<std::uint64_t> size;
+    std::uint64_t at = 0;
+  };
+  std::deque<Begun> begun_;
   std::deque<Seq> abandoned_;  // ends of messages given up, not yet durable
   std::uint32_t packet_size_ = 0;
   std::uint64_t message_size_max_ = 0;

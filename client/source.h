@@ -85,6 +85,7 @@ class Source {
   struct Resumed {
     std::uint64_t messages = 0;
     std::string sentence;
+    std::optional<std::uint64_t> size{};  // of the file that goes on
   };
   virtual Resumed resume(const Bookmark&, const Progressed&) { return {}; }
   // What an earlier run left at this bookmark is still what it was.

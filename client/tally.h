@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct Tally {
   std::uint64_t losses = 0;      // of a followed log: times that something was gone before it was read
   std::uint64_t lost_bytes = 0;  // as far as they are known
   std::vector<Refused> refused_named;
+  // The file that is becoming durable; no name: none is.
+  struct Current {
+    std::string name;
+    std::optional<std::uint64_t> size;
+    std::uint64_t durable = 0;
+  };
+  Current current;
   std::vector<Problem> problems;  // inputs that could not be read
 };
 

@@ -286,7 +286,8 @@ void Transfer::give_up() {
   if (is_up || (was_reached_ && status == Status::unavailable)) status = Status::temp_fail;
   const std::string reason = is_up ? "connected to " + where_ : trouble_.reason;
   end(status, "nothing became durable for " + human_time(timeout_) + (reason.empty() ? "" : " (" + reason + ")") +
-                  "; " + durable_clause(tally_, source_.total(), source_.noun()));
+                  "; " + durable_clause(tally_, source_.total(), source_.noun()) +
+                  (memory_ != nullptr ? "; the same command continues" : ""));
 }
 
 void Transfer::interrupt(int signal) {
@@ -295,7 +296,9 @@ void Transfer::interrupt(int signal) {
   outcome_.signal = signal;
   shipper_.stop();
   const bool is_up = state_ == State::connected && is_established_;
-  if (!is_up && shipper_.is_settled()) return finish();
+  // What a later run goes on with need not be waited for.
+  const bool is_kept = memory_ != nullptr && source_.can_continue();
+  if (!is_up && (is_kept || shipper_.is_settled())) return finish();
   stop_timer_.arm(kStopTimeout);
   if (state_ == State::connected) turn(now());
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "config/loader.h"
+#include "config/version.h"
 #include "daemon/bin_messages.h"
 #include "daemon/exit_status.h"
 
@@ -202,7 +203,7 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_option("--socket", arguments.socket, "The daemon's control socket (default: /run/cproto/control)");
   app.add_option("--directory", arguments.directory, "The store's directory: its control socket is there");
   app.add_flag("--json", arguments.json, "For programs");
-  app.set_version_flag("--version", "cprotoctl " CPROTO_VERSION);
+  app.set_version_flag("--version", version_line("cprotoctl"));
   app.require_subcommand(1);
   add_commands(app, arguments);
   try {

@@ -332,6 +332,7 @@ void FileIntake::submit(Job job, JobResult Step::*result) {
     if (!*alive) return;
     *step_.*result = done;
     if (--step_->jobs > 0) return;
+    ++steps_done_;
     on_jobs_done();
     flush(now_);
     owner_.on_step();

@@ -102,6 +102,8 @@ class FileIntake {
   void settle() { is_settling_ = true; }
   bool is_idle() const { return !step_ && waiting_.empty(); }
   bool waits_for_disk() const { return step_ != nullptr; }
+  // Grows with each step that came back.
+  std::uint64_t moves() const { return steps_done_; }
 
   // Appends again what is known of files whose last record is in a batch before this one. Stops, and returns false, as
   // soon as there is no space. `position_of` a session: as of its last record.
@@ -164,6 +166,7 @@ class FileIntake {
   std::deque<std::uint64_t> waiting_;  // sessions with something gathered, in the order it came
   std::uint64_t gathered_bytes_ = 0;
   std::unique_ptr<Step> step_;
+  std::uint64_t steps_done_ = 0;
   Instant now_{};
   std::deque<std::pair<std::uint64_t, std::string>> doomed_;  // parts, and the batch from which on they are not needed
   bool is_settling_ = false;

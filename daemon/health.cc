@@ -27,21 +27,23 @@ Duration Health::Watch::stalled(Instant now, bool is_waiting, std::uint64_t move
 Health::Health(Instant now, const HealthOptions& options, Log& log, std::function<void(const std::string&)> notify,
                std::function<std::string()> when_well)
     : options_(options), log_(log), notify_(std::move(notify)), when_well_(std::move(when_well)), next_check_(now) {
-  disk_.since = inbox_.since = pipeline_.since = now;
+  disk_.since = inbox_.since = files_.since = pipeline_.since = now;
   if (options_.watchdog > 0s) next_feeding_ = now;
 }
 
 void Health::check(Instant now, const Store& store) {
-  const bool is_busy = !store.journal().is_idle() || store.delivery().waits_for_disk() || !trouble_.empty();
+  const bool is_busy = !store.journal().is_idle() || store.delivery().waits_for_disk() ||
+                       store.intake().waits_for_disk() || !trouble_.empty();
   if (is_busy) {
     next_check_ = std::min(next_check_, now + kBusyCheck);
   } else {
-    disk_.since = inbox_.since = pipeline_.since = now;
+    disk_.since = inbox_.since = files_.since = pipeline_.since = now;
   }
   if (now < next_check_) return;
   trouble_.clear();
   look_at_pipeline(now, store);
   look_at_inbox(now, store);
+  look_at_files(now, store);
   look_at_disk(now, store);
   if (const Error* trouble = store.trouble()) trouble_ = trouble->sentence + "; senders wait";
   say_status();
@@ -60,6 +62,12 @@ void Health::look_at_inbox(Instant now, const Store& store) {
   const Duration lasts = inbox_.stalled(now, store.delivery().waits_for_disk(), store.delivery().moves());
   tell_stall(inbox_, lasts, "writing to " + options_.inbox, "; what is acknowledged is in the journal",
              options_.inbox + " answers again; delivery goes on");
+}
+
+void Health::look_at_files(Instant now, const Store& store) {
+  const std::string parts = options_.directory + "/partial";
+  const Duration lasts = files_.stalled(now, store.intake().waits_for_disk(), store.intake().moves());
+  tell_stall(files_, lasts, "writing to " + parts, "; files wait", parts + " answers again; files go on");
 }
 
 // Once when it begins, once when it is over.

@@ -47,6 +47,7 @@ class Health {
 
   void look_at_disk(Instant now, const Store& store);
   void look_at_inbox(Instant now, const Store& store);
+  void look_at_files(Instant now, const Store& store);
   void tell_stall(Watch& watch, Duration lasts, const std::string& what, const char* consequence,
                   const std::string& when_over);
   void look_at_pipeline(Instant now, const Store& store);
@@ -59,6 +60,7 @@ class Health {
   std::function<std::string()> when_well_;
   Watch disk_;
   Watch inbox_;
+  Watch files_;
   Watch pipeline_;
   bool is_stuck_ = false;
   std::string trouble_;

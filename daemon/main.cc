@@ -7,6 +7,7 @@
 
 #include "config/loader.h"
 #include "config/print.h"
+#include "config/version.h"
 #include "config/wording.h"
 #include "daemon/daemon.h"
 #include "daemon/exit_status.h"
@@ -54,7 +55,7 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_flag("--check-config", arguments.check_config, "Check the configuration and end");
   app.add_flag("--print-config", arguments.print_config, "Print the configuration in force and end");
   app.add_flag("--verify", arguments.verify, "Read the store, say what is in it and what is damaged, and end");
-  app.set_version_flag("--version", "cprotod " CPROTO_VERSION);
+  app.set_version_flag("--version", version_line("cprotod"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

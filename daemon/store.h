@@ -97,6 +97,7 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   const StoreId& id() const { return id_; }
   const Journal& journal() const { return *journal_; }
   const Delivery& delivery() const { return *delivery_; }
+  const FileIntake& intake() const { return *intake_; }
   const SessionRegistry& registry() const { return *registry_; }
   const StoreCounters& counters() const { return counters_; }
   // Grows with each batch that became durable, or failed to.

@@ -169,6 +169,55 @@ class Service(unittest.TestCase):
         self.assertLessEqual(exposure, 1.5)
         print(" exposure %.1f ..." % exposure, end=" ", file=sys.stderr)
 
+    # --- sending as a service ---
+
+    def test_a_log_is_followed_by_its_service_through_kills_and_rotations(self):
+        unit, log = "cproto-send@app", pathlib.Path("/var/log/app/app.log")
+        log.parent.mkdir()
+        os.chmod(log.parent, 0o755)
+        pathlib.Path("/etc/cproto/app.env").write_text("FILE=%s\nCPROTO_CLIENT_ID=app-1\nCPROTO_CHANNEL=app\n" % log)
+        lines = numbered_lines(3000).splitlines(keepends=True)
+
+        def write(part):
+            with open(log, "ab") as file:
+                file.write(b"".join(part))
+            shutil.chown(log, group="adm")
+            os.chmod(log, 0o640)
+
+        arrived = INBOX / "app-1" / "app.log"
+        write(lines[:500])
+        run("systemctl", "start", unit)
+        wait_for(lambda: size_of(arrived) == len(b"".join(lines[:500])), "the first lines")
+        self.assertEqual(run("ps", "-o", "user=", "-p", show("MainPID", unit)).strip()[:6], "cproto")
+        os.kill(int(show("MainPID", unit)), signal.SIGKILL)
+        write(lines[500:1000])
+        log.rename(str(log) + ".1")
+        write(lines[1000:1500])
+        wait_for(lambda: size_of(arrived) == len(b"".join(lines[:1500])), "those behind a kill and a rotation")
+        run("systemctl", "stop", unit)
+        self.assertEqual(show("Result", unit), "success")
+        write(lines[1500:2000])
+        (log.parent / "app.log.1").rename(log.parent / "app.log.2")
+        log.rename(str(log) + ".1")
+        write(lines[2000:])
+        run("systemctl", "start", unit)
+        wait_for(lambda: size_of(arrived) == len(b"".join(lines)), "those behind a stop")
+        self.assertTrue(arrived.read_bytes() == b"".join(lines))
+        run("systemctl", "restart", "cprotod")
+        write([b"behind a restart\n"])
+        wait_for(lambda: arrived.read_bytes().endswith(b"behind a restart\n"), "the line behind a restart of the daemon")
+        run("systemctl", "stop", unit)
+        said = run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+        self.assertLessEqual(float(re.search(r"(\d+\.\d+)", said).group(1)), 1.5, said)
+
+    def test_a_log_that_cannot_be_one_ends_its_service_for_good(self):
+        pathlib.Path("/etc/cproto/wrong.env").write_text("FILE=/var/log\nCPROTO_CLIENT_ID=app-1\n")
+        run("systemctl", "start", "cproto-send@wrong", status=None)
+        wait_for(lambda: show("ActiveState", "cproto-send@wrong") == "failed", "the end")
+        self.assertEqual(show("ExecMainStatus", "cproto-send@wrong"), "66")
+        self.assertEqual(show("NRestarts", "cproto-send@wrong"), "0")
+        self.assertIn("Is a directory", journal(unit="cproto-send@wrong"))
+
     # --- seen ---
 
     def test_the_queries_of_the_readme_find_what_they_say(self):

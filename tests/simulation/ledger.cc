@@ -16,6 +16,7 @@ const std::string kFiles = "files";
 std::vector<std::string> in_order(std::vector<std::string> names) {
   const auto rank = [](const std::string& name) {
     const std::size_t dot = name.find_last_of('.');
+    if (dot == std::string::npos) return ~0ul;
     const unsigned long turn = std::strtoul(name.c_str() + dot + 1, nullptr, 10);
     return turn == 0 ? ~0ul : turn;
   };

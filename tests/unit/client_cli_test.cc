@@ -257,5 +257,5 @@ TEST_CASE("arguments: help and version are answers") {
     return text == nullptr ? std::string() : text->text;
   };
   CHECK(answer("--help").find("--lines") != std::string::npos);
-  CHECK(answer("--version") == "cproto-send " CPROTO_VERSION "\n");
+  CHECK(answer("--version").find("cproto-send " CPROTO_VERSION) == 0);
 }

@@ -42,6 +42,17 @@ const std::string kRefused =
 
 }  // namespace
 
+TEST_CASE("progress: of a file it says the name, how much of it, how fast, and how long yet") {
+  Rig rig(true);
+  rig.tally.durable_bytes = 50u << 20;
+  rig.tally.current = {"disk.img", 100u << 20, 25u << 20};
+  rig.progress.tick(Instant{} + 5s);
+  CHECK(rig.screen.shown == "disk.img: 25 MiB of 100 MiB, 25 %, 10 MiB/s, 7 s left");
+  rig.tally.current = {"standard input", {}, 25u << 20};
+  rig.progress.tick(Instant{} + 5s);
+  CHECK(rig.screen.shown == "standard input: 25 MiB, 10 MiB/s");
+}
+
 TEST_CASE("progress: without a terminal one line when the server is lost, one when it is back") {
   Rig rig;
   const Instant start{};

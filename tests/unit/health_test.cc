@@ -134,3 +134,17 @@ TEST_CASE("health: while a failed disk is tried again the watchdog is fed and th
   CHECK(ward.status().find("disk failed") != std::string::npos);
   CHECK_FALSE(ward.end.log.contains("a bug in cprotod"));
 }
+
+TEST_CASE("health: a file that waits for the disk is told by its folder") {
+  Ward ward;
+  ward.pass(2s);
+  SessionEnd files(ward.end, "web-2", "messages", MessageKind::file);
+  REQUIRE(files.connect().empty());
+  ward.freeze_disk(60s);
+  files.begin_file({"a", {}, {}, {}});
+  ward.pass(15s);
+  CHECK(ward.status().find("writing to /store/partial has not returned for ") == 0);
+  ward.freeze_disk(1ms);
+  ward.pass(60s);
+  CHECK(ward.end.log.contains("/store/partial answers again; files go on"));
+}
