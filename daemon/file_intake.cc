@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "proto/assert.h"
@@ -31,6 +32,7 @@ struct FileIntake::Step {
   unsigned jobs = 0;                                   // under way
   JobResult writing;
   JobResult hashing;
+  bool is_void = false;  // its session was forgotten
 };
 
 FileIntake::FileIntake(Disk& disk, const FileIntakeOptions& options, Log& log, Owner& owner)
@@ -179,8 +181,16 @@ const Error* FileIntake::trouble(std::uint64_t session) const {
 void FileIntake::forget(std::uint64_t session, std::uint64_t batch) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
-  CPROTO_ASSERT(!is_waiting(session));
-  if (it->second.file) doomed_.emplace_back(batch, it->second.file->part);
+  // An operator may forget a session whose bytes still wait for the disk.
+  if (step_ && step_->session == session) step_->is_void = true;
+  std::set<std::string> parts;
+  for (const Unit& unit : it->second.gathered)
+    if (unit.file) parts.insert(unit.file->part);
+  for (const auto& file : {it->second.file, it->second.recorded})
+    if (file) parts.insert(file->part);
+  for (const std::string& part : parts) doomed_.emplace_back(batch, part);
+  std::erase(waiting_, session);
+  gathered_bytes_ -= it->second.gathered_bytes;
   sessions_.erase(it);
 }
 
@@ -341,11 +351,25 @@ void FileIntake::submit(Job job, JobResult Step::*result) {
 
 void FileIntake::on_jobs_done() {
   const Step& step = *step_;
+  if (step.is_void) return drop_step();
   // One job did both: what is behind the hashing is the writing.
   const JobResult* failed = !step.hashing.ok() ? &step.hashing : !step.writing.ok() ? &step.writing : nullptr;
   if (failed == nullptr) return finish_step();
   const auto& files = failed == &step.hashing ? step.hashed : step.file_of;
   on_step_failed(*failed, files[failed->operation]);
+}
+
+// What it made goes, too: nobody knows of it.
+void FileIntake::drop_step() {
+  const std::unique_ptr<Step> step = std::move(step_);
+  Job job;
+  for (const Unit& unit : step->units) {
+    if (!unit.file) continue;
+    close_left_open(unit.file, unit.file->reading);
+    close_left_open(unit.file, unit.file->writing);
+    job.push_back(file_op::remove(unit.file->part));
+  }
+  if (!job.empty()) disk_.submit(std::move(job), [](JobResult) {});
 }
 
 void FileIntake::on_step_failed(const JobResult& result, const std::shared_ptr<IncomingFile>& file) {

@@ -151,6 +151,7 @@ class FileIntake {
   static Job hashing_job(Step& step);
   void submit(Job job, JobResult Step::*result);
   void on_jobs_done();
+  void drop_step();
   void on_step_failed(const JobResult& result, const std::shared_ptr<IncomingFile>& file);
   void put_back(Duration wait);
   void close_left_open(const std::shared_ptr<IncomingFile>& file, File& handle);

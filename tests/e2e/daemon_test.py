@@ -83,7 +83,7 @@ class Start(TestCase):
         self.assertEqual(again, printed)
 
     def test_version_and_help_are_answers(self):
-        self.assertRegex(self.cprotod("--version", status=0).stdout, r"^cprotod \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.cprotod("--version", status=0).stdout, r"^cprotod \d+\.\d+\.\d+( \([0-9a-f]+(-dirty)?\))?\n$")
         self.assertIn("--check-config", self.cprotod("--help", status=0).stdout)
 
     def test_an_unknown_flag_is_status_64(self):

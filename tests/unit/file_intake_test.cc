@@ -388,6 +388,27 @@ TEST_CASE("files: a session that ends with a file unfinished takes its part alon
   CHECK(end.parts().empty());
 }
 
+TEST_CASE("files: a session that is forgotten while its bytes wait for the disk takes them along") {
+  for (const bool is_on_its_way : {false, true}) {
+    CAPTURE(is_on_its_way);
+    FileEnd end;
+    end.session.begin_file(named("left"));
+    end.session.send_fragment(std::string(100'000, 'x'));
+    end.run(1s);
+    end.disk.latency = [](const Job&) { return 300ms; };
+    end.session.send_fragment(std::string(100'000, 'x'));
+    if (is_on_its_way) end.run(150ms);
+    end.session.forget();
+    end.run(5s);
+    CHECK(end.parts().empty());
+    SessionEnd other(end, "web-2", "messages", MessageKind::file);
+    REQUIRE(other.connect() == "");
+    other.send_file(named("a"), as_bytes("content"));
+    end.run(5s);
+    CHECK(end.disk.exists("/store/inbox/web-2/files/a"));
+  }
+}
+
 TEST_CASE("files: a folder that is a link is no place for a file") {
   FileEnd end;
   end.disk.make_directories("/store/inbox/web-1");
