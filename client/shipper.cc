@@ -190,7 +190,7 @@ void Shipper::count_refused(std::uint64_t ordinal, std::string reason) {
 }
 
 std::string Shipper::reason_of(ErrorCode code, const std::string& sentence) const {
-  const std::uint64_t size_max = source_.noun().one == "file" ? file_size_max_ : message_size_max_;
+  const std::uint64_t size_max = session_.offer().kind == MessageKind::file ? file_size_max_ : message_size_max_;
   if (code == ErrorCode::message_too_large && size_max > 0) return "larger than " + human_bytes(size_max);
   if (!sentence.empty()) return printable(sentence);
   const ErrorEntry* entry = find_error(code);

@@ -10,7 +10,7 @@ namespace cproto {
 
 namespace {
 
-constexpr std::uint32_t kPartMode = 0640;  // a part may become a file of the inbox
+constexpr std::uint32_t kPartMode = 0600;
 
 std::string hex(std::uint64_t value) {
   std::uint8_t bytes[8];

@@ -60,7 +60,8 @@ inline constexpr std::array kBatchBytes = {4096.0, 16384.0, 65536.0, 262144.0, 1
 struct StoreCounters {
   Histogram<kSyncSeconds.size()> sync_seconds{kSyncSeconds};
   Histogram<kBatchBytes.size()> batch_bytes{kBatchBytes};
-  std::uint64_t failures = 0;  // writes and syncs
+  std::uint64_t failures = 0;                  // writes and syncs
+  std::map<ErrorCode, std::uint64_t> refused;  // messages, while their client was away
 };
 
 }  // namespace cproto

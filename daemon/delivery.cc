@@ -168,7 +168,7 @@ bool Delivery::advance() {
       return false;
     }
   }
-  if (queue_.empty() || inbox_.blocked_bytes() > kBlockedBytes) return false;
+  if (queue_.empty() || inbox_.blocked_bytes() > kBlockedBytes || files_.is_full()) return false;
   return read_next_batch();
 }
 

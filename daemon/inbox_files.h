@@ -19,6 +19,9 @@
 
 namespace cproto {
 
+// What may wait for its place, and so be in a checkpoint. Beyond it the journal keeps what comes.
+inline constexpr std::size_t kInboxFilesMax = 1000;
+
 class InboxFiles {
  public:
   using OnPlaced = std::function<void(std::uint64_t session, Seq first)>;
@@ -39,6 +42,8 @@ class InboxFiles {
   void visit(const OnPlaced& each) const;
 
   bool is_empty() const { return pending_.empty(); }
+  // So many wait that no more are to be taken before some are placed.
+  bool is_full() const { return pending_.size() >= kInboxFilesMax; }
   // Places what can be placed now. Empty: nothing can.
   Job placing_job(Instant now);
   // False if the directories could not be synced: nothing of the job is known to be safe.

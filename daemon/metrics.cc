@@ -64,9 +64,10 @@ void add_connections(Exposition& out, const DaemonView& view) {
   out.family("cproto_refusals_total", "counter",
              "Connections, handshakes and messages refused, by what they were told.");
   for (const ErrorEntry& error : kErrors) {
-    const auto it = counters.refused.find(error.code);
-    out.sample("cproto_refusals_total", "{code=\"" + std::string(error.name) + "\"}",
-               std::to_string(it == counters.refused.end() ? 0 : it->second));
+    std::uint64_t count = 0;
+    for (const auto* refused : {&counters.refused, &view.store.counters().refused})
+      if (const auto it = refused->find(error.code); it != refused->end()) count += it->second;
+    out.sample("cproto_refusals_total", "{code=\"" + std::string(error.name) + "\"}", std::to_string(count));
   }
 }
 

@@ -217,11 +217,22 @@ std::uint64_t Store::append(std::uint64_t session, const FileIntake::Ready& read
   } else if (const auto* skipped = std::get_if<SkippedRecord>(&ready.what)) {
     const bool is_new = skipped->refusal.code != ErrorCode::none;
     append_skipped(entry, ready.first, ready.count, *skipped);
-    if (is_new && entry.holder != nullptr) entry.holder->on_message_refused(skipped->refusal);
+    if (is_new) tell_refusal(entry, skipped->refusal);
   } else {
     append_file(entry, ready.first, ready.count, std::get<FileRecord>(ready.what));
   }
   return journal_->gathering_number();
+}
+
+void Store::tell_refusal(SessionEntry& entry, const Refusal& refusal) {
+  if (entry.holder != nullptr) return entry.holder->on_message_refused(refusal);
+  ++counters_.refused[refusal.code];
+  entry.last_error = refusal.code;
+  const std::string session = short_name(entry.id);
+  const std::string error = error_name(refusal.code);
+  log_.warn(LogEvent::message_refused,
+            entry.client_id + ": a message was refused (" + error + "); it hears of it when it comes back",
+            {.client = entry.client_id, .session = session, .channel = entry.channel, .error = error});
 }
 
 void Store::append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after) {

@@ -120,6 +120,7 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   void append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after);
   void append_skipped(SessionEntry& entry, Seq first, std::uint32_t count, const SkippedRecord& skipped);
   void append_file(SessionEntry& entry, Seq first, std::uint32_t count, const FileRecord& file);
+  void tell_refusal(SessionEntry& entry, const Refusal& refusal);
   void on_placed(std::uint64_t session, Seq first);
   std::set<std::string> wanted_parts() const;
   void record_session(SessionEntry& entry);

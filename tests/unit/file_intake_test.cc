@@ -305,6 +305,41 @@ TEST_CASE("files: one that cannot be put in its place waits alone, through check
   CHECK(Store::is_delivered(*end.session.entry));
 }
 
+TEST_CASE("files: when too many wait for their place no more are taken from the journal, and all come in the end") {
+  FileEnd end;
+  bool is_blocked = true;
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    return is_blocked && op.kind == FileOp::Kind::move_file ? EACCES : 0;
+  };
+  const std::size_t count = kInboxFilesMax + 200;
+  for (std::size_t i = 0; i < count; ++i) {
+    end.session.send_file(named("file-" + std::to_string(i)), {});
+    if (i % 100 == 99) end.run(200ms);
+  }
+  end.run(3s);
+  CHECK(end.session.acknowledged == end.session.entry->received.through);
+  CHECK(end.store->delivery().backlog(end.disk.now()).batches > 0);
+  is_blocked = false;
+  end.run(30s);
+  CHECK(Store::is_delivered(*end.session.entry));
+  CHECK(end.disk.list_directory("/store/inbox/web-1/files").size() == count);
+  CHECK(end.store->delivery().backlog(end.disk.now()).batches == 0);
+}
+
+TEST_CASE("files: one refused while its client is away is logged and counted, and told when it comes back") {
+  FileEnd end;
+  end.session.begin_file(named("bad"));
+  end.session.send_fragment("some bytes");
+  end.session.send_digest(Digest{});
+  end.session.send("");
+  end.session.disconnect();
+  end.run(2s);
+  CHECK(end.log.contains("web-1: a message was refused (file_differs)"));
+  CHECK(end.store->counters().refused.at(ErrorCode::file_differs) == 1);
+  CHECK(end.session.connect() == "");
+  CHECK(end.session.terms.refusals == std::vector<Refusal>{{ErrorCode::file_differs, {1}}});
+}
+
 TEST_CASE("files: a later one of the same name takes its place, or both are kept") {
   for (const ExistingFile existing : {ExistingFile::replace, ExistingFile::keep}) {
     FileEnd end;
