@@ -1,0 +1,248 @@
+#include "client/journal_source.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/loop.h"
+#include "tests/support/system_journal.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using cproto::test::has_system_journals;
+using cproto::test::SystemJournal;
+using Kind = Piece::Kind;
+using Strings = std::vector<std::string>;
+
+namespace {
+
+class TestLoop {
+ public:
+  TestLoop() { uv_loop_init(&loop_); }
+  ~TestLoop() {
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop_) == 0);
+  }
+  uv_loop_t* get() { return &loop_; }
+
+ private:
+  uv_loop_t loop_;
+};
+
+// A source and the loop it waits in.
+class Following {
+ public:
+  explicit Following(const SystemJournal& journal, const Strings& matches = {}) {
+    auto reader = std::make_unique<JournalReader>();
+    const auto problem = reader->open(journal.directory(), matches);
+    REQUIRE_MESSAGE(!problem, problem->sentence);
+    source_ = std::make_unique<JournalSource>(loop_.get(), std::move(reader), [this] { ++wakes_; });
+  }
+
+  JournalSource* operator->() { return source_.get(); }
+
+  // The next entry, taken in steps of so many bytes; empty if there is none at the moment.
+  std::string take(std::size_t step = SIZE_MAX) {
+    std::string line;
+    while (true) {
+      const Piece piece = source_->peek(step);
+      if (piece.kind != Kind::part) {
+        CHECK(piece.kind == Kind::wait);
+        return line;
+      }
+      CHECK((piece.is_last || piece.bytes.size() % step == 0));
+      const std::size_t size = std::min(piece.bytes.size(), step);
+      const bool is_complete = size == piece.bytes.size();
+      line += as_text(piece.bytes.first(size));
+      source_->take(size, is_complete);
+      if (is_complete && piece.is_last) return line;
+    }
+  }
+  std::string take_number() {
+    const std::string line = take();
+    const std::size_t at = line.find("\"NUMBER\":\"");
+    return at == std::string::npos ? "" : line.substr(at + 10, line.find('"', at + 10) - at - 10);
+  }
+  Strings take_numbers() {
+    Strings numbers;
+    for (std::string number = take_number(); !number.empty(); number = take_number()) numbers.push_back(number);
+    return numbers;
+  }
+
+  // Runs the loop until it is woken, for some seconds at most.
+  bool wait() {
+    bool is_late = false;
+    Timer limit(loop_.get(), [&is_late] { is_late = true; });
+    limit.arm(10s);
+    const int before = wakes_;
+    while (wakes_ == before && !is_late) uv_run(loop_.get(), UV_RUN_ONCE);
+    return wakes_ > before;
+  }
+  void run_what_is_due() { uv_run(loop_.get(), UV_RUN_NOWAIT); }
+  int wakes() const { return wakes_; }
+
+ private:
+  TestLoop loop_;
+  int wakes_ = 0;
+  std::unique_ptr<JournalSource> source_;
+};
+
+std::string cursor_in(const std::string& line) {
+  const std::size_t at = line.find("\"__CURSOR\":\"") + 12;
+  return line.substr(at, line.find('"', at) - at);
+}
+
+}  // namespace
+
+TEST_CASE("journal source: each entry is a message, and it knows the cursor of the one taken last") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 2);
+  Following source(journal);
+  CHECK_FALSE(source->begin_from(false).has_value());
+  CHECK(source->cursor_behind() == "");
+  const Piece piece = source->peek(1000);
+  CHECK(piece.is_last);
+  CHECK(source->cursor_behind() == "");
+  const std::string first = source.take();
+  CHECK(source->cursor_behind() == cursor_in(first));
+  const std::string second = source.take();
+  CHECK(source->cursor_behind() == cursor_in(second));
+  CHECK(first != second);
+  CHECK(source->peek(1000).kind == Kind::wait);
+  CHECK(source->cursor_behind() == cursor_in(second));
+  CHECK(source->name(81004) == "entry 81,004");
+  CHECK(source->noun().many == "entries");
+}
+
+TEST_CASE("journal source: an entry larger than a packet comes in as many pieces as are taken of it") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write(1, {{"MESSAGE", std::string(100 << 10, 'x')}});
+  Following whole(journal);
+  Following pieces(journal);
+  const std::string line = whole.take();
+  CHECK(line.size() > 100 << 10);
+  CHECK(pieces.take(1000) == line);
+}
+
+TEST_CASE("journal source: an entry that was only begun is not behind it") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 2);
+  Following source(journal);
+  const std::size_t size = source->peek(10).bytes.size();
+  source->take(10, false);
+  CHECK(source->cursor_behind() == "");
+  CHECK(source->peek(10).bytes.size() == size - 10);
+  source->skip();
+  CHECK(source->cursor_behind() != "");
+  CHECK(source.take_number() == "2");
+}
+
+TEST_CASE("journal source: goes on behind a cursor, and so many entries further") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 6);
+  Following earlier(journal);
+  Strings cursors;
+  for (int i = 0; i < 6; ++i) cursors.push_back(cursor_in(earlier.take()));
+
+  for (const std::size_t skip : {0U, 1U, 3U}) {
+    Following source(journal);
+    const auto place = std::get<JournalSource::Place>(source->go_on(cursors[1], skip));
+    CHECK(place.is_there);
+    CHECK(place.skipped == skip);
+    CHECK(source->cursor_behind() == cursors[1 + skip]);
+    CHECK(source.take_number() == std::to_string(3 + skip));
+  }
+  Following beyond(journal);
+  CHECK(std::get<JournalSource::Place>(beyond->go_on(cursors[3], 9)).skipped == 2);
+  CHECK(beyond->cursor_behind() == cursors[5]);
+  CHECK(beyond.take_numbers() == Strings{});
+  CHECK(std::get<Problem>(beyond->go_on("no cursor", 0)).sentence == "the journal cannot be read: Invalid argument");
+}
+
+TEST_CASE("journal source: behind an entry that is gone, it goes on with what is left") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3, "a.journal");
+  journal.write_numbers(4, 6, "b.journal");
+  std::string cursor;
+  {
+    Following earlier(journal);
+    cursor = cursor_in(earlier.take());
+  }
+  journal.remove("a.journal");
+  Following source(journal);
+  const auto place = std::get<JournalSource::Place>(source->go_on(cursor, 4));
+  CHECK_FALSE(place.is_there);
+  CHECK(place.skipped == 0);
+  CHECK(source->cursor_behind() == cursor);
+  CHECK(source.take_numbers() == Strings{"4", "5", "6"});
+}
+
+TEST_CASE("journal source: from the end on, what is there already is behind it") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3);
+  Following source(journal);
+  CHECK_FALSE(source->begin_from(true).has_value());
+  CHECK(source->cursor_behind() != "");
+  CHECK(source.take_numbers() == Strings{});
+  journal.write_numbers(4, 4);
+  CHECK(source.wait());
+  CHECK(source.take_numbers() == Strings{"4"});
+}
+
+TEST_CASE("journal source: a new entry wakes, in a file it knows and in a new one") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 1, "a.journal");
+  Following source(journal);
+  CHECK(source.take_numbers() == Strings{"1"});
+  journal.write_numbers(2, 3, "a.journal");
+  CHECK(source.wait());
+  CHECK(source.take_numbers() == Strings{"2", "3"});
+  journal.write_numbers(4, 4, "b.journal");
+  while (source.take_numbers() != Strings{"4"}) REQUIRE(source.wait());
+  journal.remove("a.journal");
+  journal.write_numbers(5, 5, "b.journal");
+  while (source.take_numbers() != Strings{"5"}) REQUIRE(source.wait());
+}
+
+TEST_CASE("journal source: nobody is woken who does not wait") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 2);
+  Following source(journal);
+  CHECK(source.take_number() == "1");
+  journal.write_numbers(3, 3);
+  source.run_what_is_due();
+  CHECK(source.wakes() == 0);
+  CHECK(source.take_numbers() == Strings{"2", "3"});
+}
+
+TEST_CASE("journal source: told to stop, it gives the rest of what was begun and no more") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3);
+  Following begun(journal);
+  const std::size_t size = begun->peek(10).bytes.size();
+  begun->take(10, false);
+  begun->stop();
+  CHECK_FALSE(begun->is_drained());
+  CHECK(begun->peek(10).bytes.size() == size - 10);
+  begun->take(size - 10, true);
+  CHECK(begun->is_drained());
+  CHECK(begun->peek(10).kind == Kind::end);
+
+  Following seen(journal);
+  CHECK(seen->peek(10).kind == Kind::part);
+  seen->stop();
+  CHECK(seen->is_drained());
+  CHECK(seen->peek(10).kind == Kind::end);
+  CHECK(seen->cursor_behind() == "");
+}
