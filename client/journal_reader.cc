@@ -152,6 +152,7 @@ std::string JournalReader::cursor() const {
 
 int JournalReader::read_entry(const std::string& cursor, std::string& line) {
   line_.clear();
+  // A field that is damaged is left out by libsystemd itself, and so by journalctl.
   int result = add_address(cursor);
   const void* data = nullptr;
   std::size_t size = 0;
@@ -193,8 +194,7 @@ int JournalReader::add_address(const std::string& cursor) {
 JournalReader::News JournalReader::process() {
   const int result = sd_journal_process(journal_.get());
   if (!note(result)) return News::failed;
-  // Invalidated: files came or went. libsystemd knows where we stand, and goes on from there.
-  return result == SD_JOURNAL_NOP ? News::none : News::changed;
+  return result == SD_JOURNAL_NOP ? News::none : result == SD_JOURNAL_INVALIDATE ? News::moved : News::changed;
 }
 
 std::optional<Duration> JournalReader::timeout() const {

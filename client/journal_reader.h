@@ -57,9 +57,10 @@ class JournalReader {
   // --- for the loop ---
   // Readable when the journal may have changed.
   int fd() const { return fd_; }
-  enum class News { none, changed, failed };
+  enum class News { none, changed, moved, failed };
   // To be called whenever the descriptor is readable, also while there is more to read: lets go of files that were
-  // rotated away. Changed: entries may have come.
+  // rotated away. Changed: entries may have come. Moved: so may files, and others are gone; seek_cursor() tells whether
+  // the one where we stood is among them.
   [[nodiscard]] News process();
   // After this time process() is to be called in any case: not every file system tells of changes. nullopt: never.
   std::optional<Duration> timeout() const;

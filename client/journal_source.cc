@@ -5,8 +5,16 @@
 
 namespace cproto::client {
 
-JournalSource::JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, std::function<void()> wake)
-    : reader_(std::move(reader)), wake_(std::move(wake)), timer_(loop, [this] { process(); }) {
+// A file that is rotated has for a moment no name that we know: neither the old one, nor yet the new one.
+constexpr Duration kRotation = 200ms;
+
+JournalSource::JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, std::function<void()> wake,
+                             std::function<void()> on_gap)
+    : reader_(std::move(reader)),
+      wake_(std::move(wake)),
+      on_gap_(std::move(on_gap)),
+      timer_(loop, [this] { process(); }),
+      patience_(loop, [this] { lose_patience(); }) {
   watch(loop);
   arm_timer();
 }
@@ -24,25 +32,47 @@ void JournalSource::watch(uv_loop_t* loop) {
   uv_poll_start(poll_.get(), UV_READABLE, on_readable);
 }
 
+void JournalSource::unwatch() {
+  timer_.stop();
+  patience_.stop();
+  if (poll_ != nullptr) uv_poll_stop(poll_.get());
+}
+
 void JournalSource::on_readable(uv_poll_t* poll, int, int) {
   if (poll->data != nullptr) static_cast<JournalSource*>(poll->data)->process();
 }
 
-// The wake may be the end of us.
 void JournalSource::process() {
   const JournalReader::News news = reader_->process();
   arm_timer();
-  if (news == JournalReader::News::failed) {
-    failure_ = problem("the journal");
-    unwatch();
+  switch (news) {
+    case JournalReader::News::none: return;
+    case JournalReader::News::changed: break;
+    case JournalReader::News::moved:
+      if (standing_ == Standing::sure) standing_ = Standing::unsure;
+      break;
+    case JournalReader::News::failed:
+      failure_ = problem("the journal");
+      unwatch();
+      break;
   }
-  if (news == JournalReader::News::none || !std::exchange(is_waiting_, false)) return;
-  const std::function<void()> wake = wake_;
   wake();
 }
 
 void JournalSource::arm_timer() {
   if (const auto timeout = reader_->timeout()) timer_.arm(*timeout);
+}
+
+void JournalSource::lose_patience() {
+  if (standing_ == Standing::missing) standing_ = Standing::removed;
+  wake();
+}
+
+// It may be the end of us.
+void JournalSource::wake() {
+  if (!std::exchange(is_waiting_, false)) return;
+  const std::function<void()> wake = wake_;
+  wake();
 }
 
 std::optional<Problem> JournalSource::begin_from(bool end) {
@@ -55,7 +85,10 @@ std::variant<JournalSource::Place, Problem> JournalSource::go_on(const std::stri
   const JournalReader::Sought sought = reader_->seek_cursor(cursor);
   if (sought == JournalReader::Sought::failed) return problem("the journal");
   cursor_behind_ = cursor;
-  if (sought == JournalReader::Sought::gone) return Place{};
+  if (sought == JournalReader::Sought::gone) {
+    standing_ = Standing::told;
+    return Place{};
+  }
   const std::optional<std::uint64_t> skipped = reader_->skip(skip);
   if (!skipped) return problem("the journal");
   if (*skipped > 0) cursor_behind_ = reader_->cursor();
@@ -66,16 +99,38 @@ Piece JournalSource::peek(std::size_t) {
   is_waiting_ = false;
   if (is_stopped_ && taken_ == 0) return {};
   if (held_ == Held::none) {
-    if (failure_ || has_failed_) return fail();
+    if (failure_) return fail();
+    if (!find_place()) return failure_ ? fail() : wait();
     switch (reader_->next(entry_)) {
       case JournalReader::Got::entry: held_ = Held::entry; break;
       case JournalReader::Got::unreadable: held_ = Held::unreadable; break;
-      case JournalReader::Got::none: is_waiting_ = true; return {Piece::Kind::wait, {}, false, {}};
+      case JournalReader::Got::none: return wait();
       case JournalReader::Got::failed: failure_ = problem("the journal"); return fail();
     }
   }
   if (held_ == Held::unreadable) return {Piece::Kind::broken, {}, false, problem("an entry of the journal")};
   return {Piece::Kind::part, as_bytes(entry_.line).subspan(taken_), true, {}};
+}
+
+bool JournalSource::find_place() {
+  if (standing_ == Standing::sure || standing_ == Standing::told || cursor_behind_.empty()) return true;
+  switch (reader_->seek_cursor(cursor_behind_)) {
+    case JournalReader::Sought::there: standing_ = Standing::sure; return true;
+    case JournalReader::Sought::failed: failure_ = problem("the journal"); return false;
+    case JournalReader::Sought::gone: break;
+  }
+  if (standing_ == Standing::removed) {
+    standing_ = Standing::told;
+    on_gap_();
+    return true;
+  }
+  if (std::exchange(standing_, Standing::missing) == Standing::unsure) patience_.arm(kRotation);
+  return false;
+}
+
+Piece JournalSource::wait() {
+  is_waiting_ = true;
+  return {Piece::Kind::wait, {}, false, {}};
 }
 
 // Once told, it is the end.
@@ -96,7 +151,11 @@ void JournalSource::take(std::size_t bytes, bool is_complete) {
 void JournalSource::skip() { leave_entry(); }
 
 void JournalSource::leave_entry() {
-  if (held_ != Held::none && !entry_.cursor.empty()) std::swap(cursor_behind_, entry_.cursor);
+  if (held_ != Held::none && !entry_.cursor.empty()) {
+    std::swap(cursor_behind_, entry_.cursor);
+    // Behind an entry that is there. Files may have moved since it was read.
+    if (standing_ == Standing::told) standing_ = Standing::unsure;
+  }
   held_ = Held::none;
   taken_ = 0;
 }
@@ -104,11 +163,6 @@ void JournalSource::leave_entry() {
 void JournalSource::stop() {
   is_stopped_ = true;
   unwatch();
-}
-
-void JournalSource::unwatch() {
-  timer_.stop();
-  if (poll_ != nullptr) uv_poll_stop(poll_.get());
 }
 
 }  // namespace cproto::client

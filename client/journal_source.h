@@ -4,7 +4,8 @@
 //
 // Happy path: begin_from() or go_on() -> peek() -> part, take() … -> wait, `wake` -> peek() …
 // Failure modes: an entry that cannot be read is broken, and skip() goes on behind it. A journal that cannot be read
-// any more is broken, and then there is nothing.
+// any more is broken, and then there is nothing. The file where it stands is removed: `on_gap`, and it goes on with the
+// first entry that is left.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,10 @@ namespace cproto::client {
 
 class JournalSource final : public Source {
  public:
-  // `reader` is open. `wake` is called from the loop when there may be more after a wait.
-  JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, std::function<void()> wake);
+  // `reader` is open. `wake` is called from the loop when there may be more after a wait; `on_gap` from within peek()
+  // when entries before the next one may have been removed before they were read.
+  JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, std::function<void()> wake,
+                std::function<void()> on_gap);
   JournalSource(const JournalSource&) = delete;
   JournalSource& operator=(const JournalSource&) = delete;
 
@@ -57,12 +60,25 @@ class JournalSource final : public Source {
  private:
   // What came of the last attempt to have an entry.
   enum class Held { none, entry, unreadable };
+  // The entry behind which it stands:
+  enum class Standing {
+    sure,     // is there
+    unsure,   // was, before files were moved
+    missing,  // is not, for a moment now
+    removed,  // is not, and will not come back
+    told,     // the same, and the owner knows
+  };
 
   void watch(uv_loop_t* loop);
   void unwatch();
   static void on_readable(uv_poll_t* poll, int status, int events);
   void process();
   void arm_timer();
+  void lose_patience();
+  void wake();
+  // Goes back to where it stood, after files were moved. False: not yet, or failed.
+  bool find_place();
+  Piece wait();
   Piece fail();
   // Of what the reader failed with last.
   Problem problem(const char* what) const;
@@ -70,12 +86,15 @@ class JournalSource final : public Source {
 
   std::unique_ptr<JournalReader> reader_;
   std::function<void()> wake_;
+  std::function<void()> on_gap_;
   Timer timer_;
+  Timer patience_;          // with an entry that is missing
   Handle<uv_poll_t> poll_;  // closed before the descriptor is
   JournalEntry entry_;
   Held held_ = Held::none;
   std::size_t taken_ = 0;  // bytes of the entry
   std::string cursor_behind_;
+  Standing standing_ = Standing::sure;
   bool is_waiting_ = false;
   bool is_stopped_ = false;
   bool has_failed_ = false;

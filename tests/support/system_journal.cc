@@ -43,8 +43,10 @@ std::string exported_entry(std::uint64_t number, const JournalFields& fields) {
   return text + "\n";
 }
 
+SystemJournal::SystemJournal() { std::filesystem::create_directory(path("")); }
+
 void SystemJournal::write_export(const std::string& exported, const std::string& file) const {
-  const std::string command = std::string(kTool) + " -o '" + directory() + "/" + file + "' - 2>/dev/null";
+  const std::string command = std::string(kTool) + " -o '" + path(file) + "' - 2>/dev/null";
   std::FILE* pipe = popen(command.c_str(), "w");
   REQUIRE(pipe != nullptr);
   CHECK(std::fwrite(exported.data(), 1, exported.size(), pipe) == exported.size());
@@ -58,7 +60,11 @@ void SystemJournal::write_numbers(std::uint64_t first, std::uint64_t last, const
   write_export(exported, file);
 }
 
-void SystemJournal::remove(const std::string& file) const { std::filesystem::remove(directory() + "/" + file); }
+void SystemJournal::rename(const std::string& from, const std::string& to) const {
+  std::filesystem::rename(path(from), path(to));
+}
+
+void SystemJournal::remove(const std::string& file) const { std::filesystem::remove(path(file)); }
 
 std::string output_of(const std::string& command) {
   std::FILE* pipe = popen(command.c_str(), "r");

@@ -23,6 +23,7 @@ std::string exported_entry(std::uint64_t number, const JournalFields& fields);
 
 class SystemJournal {
  public:
+  SystemJournal();
   const std::string& directory() const { return folder_.path(); }
 
   // Entries behind those that the file has. Each file is a journal with sequence numbers of its own.
@@ -32,10 +33,14 @@ class SystemJournal {
   }
   // Entries first..last, with NUMBER=…
   void write_numbers(std::uint64_t first, std::uint64_t last, const std::string& file = "a.journal") const;
-  // As vacuuming does.
+  // As rotation and vacuuming do.
+  void rename(const std::string& from, const std::string& to) const;
   void remove(const std::string& file) const;
 
  private:
+  // As journald has it: a directory in the directory, for each machine. libsystemd watches that more closely.
+  std::string path(const std::string& file) const { return directory() + "/0123456789abcdef0123456789abcdef/" + file; }
+
   TemporaryFolder folder_;
 };
 

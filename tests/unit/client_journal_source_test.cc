@@ -38,7 +38,8 @@ class Following {
     auto reader = std::make_unique<JournalReader>();
     const auto problem = reader->open(journal.directory(), matches);
     REQUIRE_MESSAGE(!problem, problem->sentence);
-    source_ = std::make_unique<JournalSource>(loop_.get(), std::move(reader), [this] { ++wakes_; });
+    source_ = std::make_unique<JournalSource>(
+        loop_.get(), std::move(reader), [this] { ++wakes_; }, [this] { ++gaps_; });
   }
 
   JournalSource* operator->() { return source_.get(); }
@@ -82,10 +83,12 @@ class Following {
   }
   void run_what_is_due() { uv_run(loop_.get(), UV_RUN_NOWAIT); }
   int wakes() const { return wakes_; }
+  int gaps() const { return gaps_; }
 
  private:
   TestLoop loop_;
   int wakes_ = 0;
+  int gaps_ = 0;
   std::unique_ptr<JournalSource> source_;
 };
 
@@ -182,6 +185,48 @@ TEST_CASE("journal source: behind an entry that is gone, it goes on with what is
   CHECK(place.skipped == 0);
   CHECK(source->cursor_behind() == cursor);
   CHECK(source.take_numbers() == Strings{"4", "5", "6"});
+  CHECK(source.gaps() == 0);
+}
+
+TEST_CASE("journal source: what is removed before it was read is a gap, told once") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3, "a.journal");
+  journal.write_numbers(4, 6, "b.journal");
+  Following source(journal);
+  CHECK(source.take_number() == "1");
+  journal.remove("a.journal");
+  source.run_what_is_due();
+  CHECK(source.take_number() == "");
+  CHECK(source.gaps() == 0);
+  REQUIRE(source.wait());
+  CHECK(source.take_number() == "4");
+  CHECK(source.gaps() == 1);
+  journal.rename("b.journal", "c.journal");
+  source.run_what_is_due();
+  CHECK(source.take_numbers() == Strings{"5", "6"});
+  CHECK(source.gaps() == 1);
+}
+
+TEST_CASE("journal source: a file that is rotated while it is read is read to its end") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 4, "a.journal");
+  Following source(journal);
+  CHECK(source.take_number() == "1");
+  journal.rename("a.journal", "b.journal");
+  journal.write_numbers(5, 5, "a.journal");
+  source.run_what_is_due();
+  CHECK(source.take_number() == "2");
+
+  // Seen between its two names.
+  journal.rename("b.journal", "b.hidden");
+  source.run_what_is_due();
+  CHECK(source.take_number() == "");
+  journal.rename("b.hidden", "c.journal");
+  CHECK(source.wait());
+  CHECK(source.take_numbers() == Strings{"3", "4", "5"});
+  CHECK(source.gaps() == 0);
 }
 
 TEST_CASE("journal source: from the end on, what is there already is behind it") {
