@@ -105,6 +105,7 @@ void JournalLine::take(std::string& line) {
     separator = ',';
   }
   line += '}';
+  if (line.size() > kKeptBytes) fields_ = {};
   clear();
 }
 

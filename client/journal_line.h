@@ -6,11 +6,15 @@
 // here, so there is no such limit: a line is as long as its entry.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace cproto::client {
+
+// What a longer entry took is given back: a core dump in the journal is not to cost memory for ever.
+constexpr std::size_t kKeptBytes = 1U << 20;
 
 // What journalctl prints as text: UTF-8 of assigned planes without surrogates and noncharacters, and of the control
 // characters (C0, DEL, C1) only tab and line feed.

@@ -156,6 +156,7 @@ void JournalSource::leave_entry() {
     // Behind an entry that is there. Files may have moved since it was read.
     if (standing_ == Standing::told) standing_ = Standing::unsure;
   }
+  if (entry_.line.capacity() > kKeptBytes) entry_.line = {};
   held_ = Held::none;
   taken_ = 0;
 }

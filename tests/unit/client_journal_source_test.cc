@@ -129,6 +129,13 @@ TEST_CASE("journal source: an entry larger than a packet comes in as many pieces
   const std::string line = whole.take();
   CHECK(line.size() > 100 << 10);
   CHECK(pieces.take(1000) == line);
+
+  const SystemJournal huge;
+  huge.write(1, {{"MESSAGE", std::string(3 << 20, 'x')}});
+  huge.write(2, {{"NUMBER", "2"}});
+  Following both(huge);
+  CHECK(both.take().size() > 3 << 20);
+  CHECK(both.take_number() == "2");
 }
 
 TEST_CASE("journal source: an entry that was only begun is not behind it") {
