@@ -30,6 +30,8 @@ class RawArguments {
     binary_ = app_.add_flag("--binary");
     as_ = single("--as");
     follow_ = single("--follow");
+    journal_ = app_.add_flag("--journal");
+    directory_ = single("--directory");
     from_end_ = app_.add_flag("--from-end");
     restart_ = app_.add_flag("--restart");
     state_ = single("--state");
@@ -71,6 +73,8 @@ class RawArguments {
   CLI::Option* binary_;
   CLI::Option* as_;
   CLI::Option* follow_;
+  CLI::Option* journal_;
+  CLI::Option* directory_;
   CLI::Option* from_end_;
   CLI::Option* restart_;
   CLI::Option* state_;
@@ -146,7 +150,10 @@ class Reader {
   Wrong read_job() {
     if (auto wrong = read_what()) return wrong;
     if (raw_.as_->count() > 0 && options_.job != Options::Job::files) return "--as NAME is for a FILE, or for -";
-    if (raw_.from_end_->count() > 0 && options_.job != Options::Job::follow) return "--from-end is for --follow FILE";
+    if (raw_.from_end_->count() > 0 && !options_.is_endless()) return "--from-end is for --follow FILE and --journal";
+    if (raw_.directory_->count() > 0 && options_.job != Options::Job::journal)
+      return "--directory DIR is for --journal";
+    options_.from_end = raw_.from_end_->count() > 0;
     return std::nullopt;
   }
 
@@ -160,13 +167,17 @@ class Reader {
       options_.job = Options::Job::check;
       return std::nullopt;
     }
+    if (raw_.journal_->count() > 0) {
+      if (has_texts || has_lines || has_binary || raw_.follow_->count() > 0)
+        return "--journal is a command of its own: without -m, --lines, --binary and --follow";
+      return read_journal(operands);
+    }
     if (const auto path = RawArguments::value(raw_.follow_)) {
       if (has_texts || has_lines || has_binary || !operands.empty())
         return "--follow FILE is a command of its own: without -m, --lines, --binary and files";
       if (path->empty() || *path == "-") return "--follow needs a FILE";
       options_.job = Options::Job::follow;
       options_.files = {*path};
-      options_.from_end = raw_.from_end_->count() > 0;
       return std::nullopt;
     }
     if (has_texts && has_lines) return "-m and --lines are two commands: one of them";
@@ -175,6 +186,14 @@ class Reader {
     if (has_texts) return read_texts(operands);
     if (has_binary) return read_binary_files(operands);
     return has_lines ? read_lines(operands) : read_no_job(operands);
+  }
+
+  Wrong read_journal(const std::vector<std::string>& operands) {
+    options_.job = Options::Job::journal;
+    options_.matches = operands;
+    options_.journal_directory = RawArguments::value(raw_.directory_).value_or("");
+    if (raw_.directory_->count() > 0 && options_.journal_directory.empty()) return "--directory needs a folder";
+    return std::nullopt;
   }
 
   Wrong read_texts(const std::vector<std::string>& operands) {

@@ -11,6 +11,8 @@ cproto-send [-s HOST[:PORT]]... [OPTIONS] --lines [FILE|-] each line a message; 
 cproto-send [-s HOST[:PORT]]... [OPTIONS] FILE...          files; - with --as NAME: standard input as a file
 cproto-send [-s HOST[:PORT]]... [OPTIONS] --binary FILE... each file a message
 cproto-send [-s HOST[:PORT]]... [OPTIONS] --follow FILE    the lines of a growing log, for ever
+cproto-send [-s HOST[:PORT]]... [OPTIONS] --journal [MATCH...]
+                                                           the entries of the systemd journal, for ever
 cproto-send [-s HOST[:PORT]]... --check                    connect, shake hands, close; say what was found
 
 What to send:
@@ -20,7 +22,10 @@ What to send:
       --binary           messages of bytes, to <channel>.bin: each -m, each FILE, or all of standard input
 
       --follow FILE      the lines of a log as they come; rotated, it is read to its end first
-      --from-end         with --follow, the first time: only what comes from now on
+      --journal          the entries of the systemd journal as they come, each a line of JSON; those that fit the
+                         MATCHes, FIELD=VALUE as in journalctl
+      --directory DIR    with --journal: the journals in DIR instead of this machine's
+      --from-end         with --follow and --journal, the first time: only what comes from now on
 
 Where to:
   -s, --server-addr A    HOST, HOST:PORT or [ADDR]:PORT (127.0.0.1); repeat it for servers to turn to as long as
@@ -37,7 +42,7 @@ How:
       --state DIR            where is remembered how far files have come ($STATE_DIRECTORY, $XDG_STATE_HOME/cproto or
                              ~/.local/state/cproto)
       --timeout T            give up when nothing has become durable for T: 30s, 10min; a bare number is seconds, 0 is
-                             never (10min; never for standard input and --follow)
+                             never (10min; never for standard input, --follow and --journal)
 
 What is said:
   -q, --quiet            errors only

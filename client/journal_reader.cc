@@ -98,14 +98,17 @@ bool JournalReader::seek_head() { return note(sd_journal_seek_head(journal_.get(
 
 // Behind "the tail" libsystemd never finds anything, not even what comes later: one has to stand on the newest entry.
 // Some versions go back further than to that one; so on to where there is nothing more.
-bool JournalReader::seek_tail() {
-  if (!note(sd_journal_seek_tail(journal_.get()))) return false;
-  const int found = sd_journal_previous(journal_.get());
-  if (!note(found)) return false;
-  if (found == 0) return seek_head();
-  int more = 1;
-  while (more > 0) more = sd_journal_next(journal_.get());
-  return note(more);
+std::optional<std::string> JournalReader::seek_tail() {
+  sd_journal* journal = journal_.get();
+  sd_journal_flush_matches(journal);
+  int result = sd_journal_seek_tail(journal);
+  if (result >= 0) result = sd_journal_previous(journal);
+  if (result == 0) result = sd_journal_seek_head(journal);
+  while (result > 0) result = sd_journal_next(journal);
+  std::string newest = cursor();
+  add_matches();
+  if (!note(result)) return std::nullopt;
+  return newest;
 }
 
 // Matches are set aside: they may be others than when the cursor was kept, and an entry they pass over is there.

@@ -39,8 +39,8 @@ class JournalReader {
   // --- where the next next() goes on ---
   // With the first entry there is.
   [[nodiscard]] bool seek_head();
-  // Behind the newest, whose cursor is then cursor().
-  [[nodiscard]] bool seek_tail();
+  // Behind the newest, whatever the matches. Returns its cursor, empty if there is none; nullopt: failed.
+  [[nodiscard]] std::optional<std::string> seek_tail();
   enum class Sought { there, gone, failed };
   // Behind the entry with this cursor; or, if that is gone, with the first one behind where it was. Whether it is there
   // does not depend on the matches.
@@ -51,7 +51,7 @@ class JournalReader {
   enum class Got { entry, none, unreadable, failed };
   // The next one; unreadable: of this entry only the cursor.
   [[nodiscard]] Got next(JournalEntry& entry);
-  // Of the entry that next(), skip() or seek_tail() came to last; empty where there is none.
+  // Of the entry that next() or skip() came to last; empty where there is none.
   std::string cursor() const;
 
   // --- for the loop ---

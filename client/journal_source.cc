@@ -7,10 +7,15 @@ namespace cproto::client {
 
 // A file that is rotated has for a moment no name that we know: neither the old one, nor yet the new one.
 constexpr Duration kRotation = 200ms;
+// So many entries, at most, are counted again by a later run, or sent again if the journal was vacuumed meanwhile.
+constexpr std::uint64_t kMarkAfter = 1000;
+constexpr Duration kMarkAgain = 10s;
 
-JournalSource::JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, std::function<void()> wake,
-                             std::function<void()> on_gap)
+JournalSource::JournalSource(uv_loop_t* loop, std::unique_ptr<JournalReader> reader, bool from_end,
+                             std::function<Instant()> now, std::function<void()> wake, std::function<void()> on_gap)
     : reader_(std::move(reader)),
+      from_end_(from_end),
+      now_(std::move(now)),
       wake_(std::move(wake)),
       on_gap_(std::move(on_gap)),
       timer_(loop, [this] { process(); }),
@@ -75,29 +80,73 @@ void JournalSource::wake() {
   wake();
 }
 
-std::optional<Problem> JournalSource::begin_from(bool end) {
-  if (!(end ? reader_->seek_tail() : reader_->seek_head())) return problem("the journal");
-  if (end) cursor_behind_ = reader_->cursor();
+std::optional<Problem> JournalSource::begin() {
+  if (from_end_) {
+    const std::optional<std::string> newest = reader_->seek_tail();
+    if (!newest) return problem("the journal");
+    cursor_behind_ = *newest;
+  } else if (!reader_->seek_head()) {
+    return problem("the journal");
+  }
   return std::nullopt;
 }
 
-std::variant<JournalSource::Place, Problem> JournalSource::go_on(const std::string& cursor, std::uint64_t skip) {
-  const JournalReader::Sought sought = reader_->seek_cursor(cursor);
-  if (sought == JournalReader::Sought::failed) return problem("the journal");
+// A place: u64 entries before it, u8: the cursor is that of the first entry behind it, and not of the last before it;
+// the cursor.
+std::optional<Bytes> JournalSource::take_bookmark() {
+  const bool is_first = cursor_behind_.empty();
+  if (taken_ > 0 || (is_first && held_ == Held::none)) return std::nullopt;
+  const Instant now = now_();
+  const bool is_late = since_mark_ >= kMarkAfter || is_stopped_ || now - marked_at_ >= kMarkAgain;
+  if (!must_mark_ && (since_mark_ == 0 || !is_late)) return std::nullopt;
+  must_mark_ = false;
+  since_mark_ = 0;
+  marked_at_ = now;
+  Bytes place;
+  ByteWriter writer(place);
+  writer.u64(entries_before_);
+  writer.u8(is_first ? 1 : 0);
+  writer.bytes(as_bytes(is_first ? entry_.cursor : cursor_behind_));
+  return place;
+}
+
+Source::Resumed JournalSource::resume(const Bookmark& bookmark, const Progressed& progressed) {
+  must_restart_ = progressed.message_bytes.has_value();
+  if (bookmark.place.empty()) {
+    failure_ = begin();
+    return {};
+  }
+  ByteReader place(bookmark.place);
+  entries_before_ = place.u64();
+  const bool is_first = place.u8() != 0;
+  const std::string cursor(as_text(place.rest()));
+  const std::uint64_t behind = progressed.messages - bookmark.messages;
+  entries_before_ += behind;
+  if (is_first && behind == 0) {
+    if (!reader_->seek_head()) failure_ = problem("the journal");
+  } else if (!go_on(cursor, is_first ? behind - 1 : behind) && !failure_) {
+    on_gap_();
+  }
+  return {entries_before_, {}};
+}
+
+bool JournalSource::go_on(const std::string& cursor, std::uint64_t skip) {
   cursor_behind_ = cursor;
-  if (sought == JournalReader::Sought::gone) {
-    standing_ = Standing::told;
-    return Place{};
+  switch (reader_->seek_cursor(cursor)) {
+    case JournalReader::Sought::there: break;
+    case JournalReader::Sought::gone: standing_ = Standing::told; return false;
+    case JournalReader::Sought::failed: failure_ = problem("the journal"); return false;
   }
   const std::optional<std::uint64_t> skipped = reader_->skip(skip);
-  if (!skipped) return problem("the journal");
-  if (*skipped > 0) cursor_behind_ = reader_->cursor();
-  return Place{true, *skipped};
+  if (!skipped) failure_ = problem("the journal");
+  if (skipped.value_or(0) > 0) cursor_behind_ = reader_->cursor();
+  return skipped == skip;
 }
 
 Piece JournalSource::peek(std::size_t) {
   is_waiting_ = false;
   if (is_stopped_ && taken_ == 0) return {};
+  if (must_restart_) return {Piece::Kind::restart, {}, false, {}};
   if (held_ == Held::none) {
     if (failure_) return fail();
     if (!find_place()) return failure_ ? fail() : wait();
@@ -143,14 +192,25 @@ Problem JournalSource::problem(const char* what) const {
   return {Status::io_error, std::string(what) + " cannot be read: " + std::strerror(reader_->error())};
 }
 
+// What was given up counts as a message of the session, but was no entry: so does one that is skipped, or neither.
 void JournalSource::take(std::size_t bytes, bool is_complete) {
+  if (std::exchange(must_restart_, false)) {
+    must_mark_ = true;
+    return;
+  }
   taken_ += bytes;
-  if (is_complete) leave_entry();
+  if (!is_complete) return;
+  ++since_mark_;
+  leave_entry();
 }
 
-void JournalSource::skip() { leave_entry(); }
+void JournalSource::skip() {
+  must_mark_ = true;
+  leave_entry();
+}
 
 void JournalSource::leave_entry() {
+  ++entries_before_;
   if (held_ != Held::none && !entry_.cursor.empty()) {
     std::swap(cursor_behind_, entry_.cursor);
     // Behind an entry that is there. Files may have moved since it was read.

@@ -15,7 +15,7 @@ std::optional<Problem> JournalReader::open(const std::string&, const std::vector
 }
 
 bool JournalReader::seek_head() { return false; }
-bool JournalReader::seek_tail() { return false; }
+std::optional<std::string> JournalReader::seek_tail() { return std::nullopt; }
 JournalReader::Sought JournalReader::seek_cursor(const std::string&) { return Sought::failed; }
 std::optional<std::uint64_t> JournalReader::skip(std::uint64_t) { return std::nullopt; }
 JournalReader::Got JournalReader::next(JournalEntry&) { return Got::failed; }

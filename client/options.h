@@ -12,15 +12,17 @@
 namespace cproto::client {
 
 struct Options {
-  enum class Job { texts, lines, binary_files, files, follow, check };
+  enum class Job { texts, lines, binary_files, files, follow, journal, check };
 
   Job job = Job::lines;
-  std::vector<std::string> texts;  // Job::texts
-  std::vector<std::string> files;  // Job::lines: one; Job::binary_files, Job::files. "-" is standard input
-  std::string as;                  // Job::files: the one file's name there; empty: its own
-  bool from_end = false;           // Job::follow: a first run begins at the log's end
-  bool restart = false;            // what an earlier run left is not gone on with
-  std::string state_directory;     // where it is remembered; empty: nowhere
+  std::vector<std::string> texts;    // Job::texts
+  std::vector<std::string> files;    // Job::lines: one; Job::binary_files, Job::files. "-" is standard input
+  std::string as;                    // Job::files: the one file's name there; empty: its own
+  std::vector<std::string> matches;  // Job::journal
+  std::string journal_directory;     // Job::journal; empty: this machine's
+  bool from_end = false;             // Job::follow, Job::journal: a first run begins at the end
+  bool restart = false;              // what an earlier run left is not gone on with
+  std::string state_directory;       // where it is remembered; empty: nowhere
   MessageKind kind = MessageKind::text;
 
   std::vector<ServerAddress> servers;
@@ -32,7 +34,7 @@ struct Options {
   std::optional<Duration> timeout;  // nullopt: what the source calls for; 0: never
 
   // It goes on until somebody ends it.
-  bool is_endless() const { return job == Job::follow; }
+  bool is_endless() const { return job == Job::follow || job == Job::journal; }
 
   bool quiet = false;
   bool verbose = false;

@@ -12,20 +12,24 @@ namespace cproto::client {
 namespace {
 
 const char* kind_of(const Options& options) {
-  if (options.is_endless()) return ".follow";
+  if (options.job == Options::Job::follow) return ".follow";
+  if (options.job == Options::Job::journal) return ".journal";
   return options.job == Options::Job::lines ? ".lines" : ".files";
 }
 
 // Names the transfer among all that are remembered here: "the same command". A log that is followed is the same
-// wherever its store is reached.
+// wherever its store is reached; so is the journal, through the same matches.
 std::string name_of(const Options& options) {
   std::string key = options.client_id + '\n' + options.channel + '\n' + options.as;
   if (!options.is_endless())
     for (const ServerAddress& server : options.servers) key += '\n' + to_string(server);
-  for (const std::string& path : options.files) {
+  std::vector<std::string> paths = options.files;
+  if (!options.journal_directory.empty()) paths.push_back(options.journal_directory);
+  for (const std::string& path : paths) {
     std::error_code failed;
     key += '\n' + std::filesystem::absolute(path, failed).lexically_normal().string();
   }
+  for (const std::string& match : options.matches) key += '\n' + match;
   FileDigest digest;
   digest.update(as_bytes(key));
   return to_hex(ByteView(digest.value()).first(8)) + kind_of(options);
@@ -37,9 +41,10 @@ std::string cannot_write(const Options& options, int error) {
 }
 
 Problem running_already(const Options& options, pid_t pid) {
-  const std::string what = options.is_endless() ? printable(options.files.front()) + " is being followed already"
-                                                : "the same transfer is running already";
-  return {Status::temp_fail, what + " (pid " + std::to_string(pid) + ")"};
+  std::string what = "the same transfer is running";
+  if (options.job == Options::Job::follow) what = printable(options.files.front()) + " is being followed";
+  if (options.job == Options::Job::journal) what = "the journal is being sent";
+  return {Status::temp_fail, what + " already (pid " + std::to_string(pid) + ")"};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "client/file_source.h"
 #include "client/follow_input.h"
 #include "client/input.h"
+#include "client/journal_source.h"
 #include "client/kept_lines.h"
 #include "client/line_source.h"
 #include "client/text_source.h"
@@ -43,6 +44,15 @@ Made make_followed(uv_loop_s* loop, const Options& options, std::function<void()
   return std::make_unique<KeptLines>(path, std::move(input), true, now);
 }
 
+Made make_journal(uv_loop_s* loop, const Options& options, std::function<void()> wake, LogListener& listener) {
+  auto reader = std::make_unique<JournalReader>();
+  if (auto problem = reader->open(options.journal_directory, options.matches)) return *problem;
+  return std::make_unique<JournalSource>(loop, std::move(reader), options.from_end, now, std::move(wake), [&listener] {
+    listener.on_lost(
+        {"entries of the journal were removed, perhaps before they were sent", 0, LostBytes::Amount::unknown});
+  });
+}
+
 }  // namespace
 
 Made make_source(uv_loop_s* loop, const Options& options, std::function<void()> wake, LogListener& listener) {
@@ -52,6 +62,7 @@ Made make_source(uv_loop_s* loop, const Options& options, std::function<void()> 
     case Options::Job::binary_files: return std::make_unique<BinarySource>(loop, options.files, std::move(wake));
     case Options::Job::lines: return make_lines(loop, options.files.front(), std::move(wake));
     case Options::Job::follow: return make_followed(loop, options, std::move(wake), listener);
+    case Options::Job::journal: return make_journal(loop, options, std::move(wake), listener);
     case Options::Job::files: break;
   }
   std::vector<FileSource::File> files;

@@ -21,7 +21,7 @@ _cproto_send() {
       ;;
   esac
   if [[ $current == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --follow --from-end --as --restart --state --check -s --server-addr -p --server-port -i --client-id -c
+    mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --follow --journal --directory --from-end --as --restart --state --check -s --server-addr -p --server-port -i --client-id -c
       --channel --operation-mode --window-size --max-packet-size --timeout -q --quiet -v --verbose --json --trace --version
       -h --help" -- "$current")
   else

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from support import Result, numbered_lines, size_of, wait_for  # noqa: E402
+from support import LONG, Result, numbered_lines, size_of, wait_for  # noqa: E402
 import wire  # noqa: E402
 from wire import Peer, frame  # noqa: E402
 
@@ -171,6 +172,13 @@ class Service(unittest.TestCase):
 
     # --- sending as a service ---
 
+    def assert_same(self, arrived, written):
+        if arrived == written:
+            return
+        first = next((i for i, (a, b) in enumerate(zip(arrived, written)) if a != b), min(len(arrived), len(written)))
+        self.fail("%d of %d are missing, %d are there twice; the first difference at %d: %s" % (
+            len(set(written) - set(arrived)), len(written), len(arrived) - len(set(arrived)), first, arrived[first:first + 3]))
+
     def test_a_log_is_followed_by_its_service_through_kills_and_rotations(self):
         unit, log = "cproto-send@app", pathlib.Path("/var/log/app/app.log")
         log.parent.mkdir()
@@ -207,6 +215,42 @@ class Service(unittest.TestCase):
         write([b"behind a restart\n"])
         wait_for(lambda: arrived.read_bytes().endswith(b"behind a restart\n"), "the line behind a restart of the daemon")
         run("systemctl", "stop", unit)
+        said = run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+        self.assertLessEqual(float(re.search(r"(\d+\.\d+)", said).group(1)), 1.5, said)
+
+    def test_the_journal_is_shipped_by_its_service_through_kills_and_rotations(self):
+        count, rotations, kills = (200_000, 10, 30) if LONG else (3000, 3, 6)
+        unit, arrived = "cproto-send-journal", INBOX / "app-1" / "journal.log"
+        unlimited = pathlib.Path("/etc/systemd/journald.conf.d/unlimited.conf")  # it throws away what comes too fast
+        unlimited.parent.mkdir(exist_ok=True)
+        unlimited.write_text("[Journal]\nRateLimitIntervalSec=0\nRuntimeMaxUse=2G\nSystemMaxUse=2G\n")
+        run("systemctl", "restart", "systemd-journald")
+        pathlib.Path("/etc/cproto/journal.env").write_text("CPROTO_CLIENT_ID=app-1\nOPTIONS=SYSLOG_IDENTIFIER=app\n")
+        lines = [b"entry %d" % i for i in range(count)]
+        steps = ["rotate"] * rotations + ["kill"] * kills
+        random.shuffle(steps)
+        run("systemctl", "start", unit)
+        for i, step in enumerate(steps):
+            part = lines[count * i // len(steps):count * (i + 1) // len(steps)]
+            with subprocess.Popen(["systemd-cat", "-t", "app"], stdin=subprocess.PIPE) as cat:
+                cat.stdin.write(b"".join(line + b"\n" for line in part))
+            run("journalctl", "--sync")  # it reads its streams in no order
+            if step == "rotate":
+                run("journalctl", "--rotate")
+            else:
+                killed = random.choice([unit, unit, "cprotod"])
+                run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", killed)
+                run("systemctl", "restart", killed)
+
+        def messages():
+            return [json.loads(line)["MESSAGE"].encode() for line in arrived.read_bytes().splitlines()]
+
+        wait_for(lambda: arrived.exists() and len(messages()) >= count, lambda: "%d entries" % len(messages()), timeout=120,
+                 interval=0.5)
+        self.assert_same(messages(), lines)
+        wait_for(lambda: show("ActiveState") == "active", "the daemon")
+        run("systemctl", "stop", unit)
+        self.assertEqual(show("Result", unit), "success")
         said = run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
         self.assertLessEqual(float(re.search(r"(\d+\.\d+)", said).group(1)), 1.5, said)
 

@@ -182,8 +182,11 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
       {"--follow"},
       {"--follow", "x", "y"},
       {"--follow", "x", "-m", "y"},
+      {"--journal", "-m", "y"},
+      {"--journal", "--follow", "x"},
+      {"--journal", "--directory", ""},
+      {"--directory", "x", "y"},
       {"--from-end", "x"},
-      {"--journal"},
       {"-m"},
       {"-m", "x", "--lines"},
       {"-m", "x", "-q", "file"},
@@ -234,6 +237,17 @@ TEST_CASE("arguments: --follow takes one log, and --from-end belongs to it") {
   CHECK(options({"--follow", "app.log"}).files == Arguments{"app.log"});
   CHECK_FALSE(options({"--follow", "app.log"}).from_end);
   CHECK(options({"--follow", "app.log", "--from-end"}).from_end);
+}
+
+TEST_CASE("arguments: --journal takes matches, in any place and of any form") {
+  const Options journal =
+      options({"PRIORITY=3", "--journal", "-q", "+", "_EXE=/bin/a", "--from-end", "--directory", "dir"});
+  CHECK(journal.job == Job::journal);
+  CHECK(journal.matches == Arguments{"PRIORITY=3", "+", "_EXE=/bin/a"});
+  CHECK(journal.journal_directory == "dir");
+  CHECK(journal.from_end);
+  CHECK(journal.is_endless());
+  CHECK(options({"--journal"}).matches.empty());
 }
 
 TEST_CASE("arguments: what is remembered goes where it is said, given, or at home") {

@@ -261,16 +261,14 @@ TEST_CASE("journal reader: behind the newest entry there is what comes later") {
   journal.write_numbers(4, 5, "b.journal");
   JournalReader reader;
   open(reader, journal);
-  CHECK(reader.seek_tail());
-  CHECK(reader.cursor() != "");
+  CHECK(reader.seek_tail().value_or("") != "");
   CHECK(numbers_of(reader) == Strings{});
   journal.write_numbers(6, 7, "a.journal");
   CHECK(numbers_of(reader) == Strings{"6", "7"});
 
   JournalReader unmatched;
   open(unmatched, journal, {"NUMBER=9"});
-  CHECK(unmatched.seek_tail());
-  CHECK(unmatched.cursor() == "");
+  CHECK(unmatched.seek_tail().value_or("") != "");
   CHECK(numbers_of(unmatched) == Strings{});
   journal.write_numbers(8, 9, "a.journal");
   CHECK(numbers_of(unmatched) == Strings{"9"});

@@ -34,12 +34,12 @@ class TestLoop {
 // A source and the loop it waits in.
 class Following {
  public:
-  explicit Following(const SystemJournal& journal, const Strings& matches = {}) {
+  explicit Following(const SystemJournal& journal, const Strings& matches = {}, bool from_end = false) {
     auto reader = std::make_unique<JournalReader>();
     const auto problem = reader->open(journal.directory(), matches);
     REQUIRE_MESSAGE(!problem, problem->sentence);
     source_ = std::make_unique<JournalSource>(
-        loop_.get(), std::move(reader), [this] { ++wakes_; }, [this] { ++gaps_; });
+        loop_.get(), std::move(reader), from_end, [this] { return now_; }, [this] { ++wakes_; }, [this] { ++gaps_; });
   }
 
   JournalSource* operator->() { return source_.get(); }
@@ -84,38 +84,39 @@ class Following {
   void run_what_is_due() { uv_run(loop_.get(), UV_RUN_NOWAIT); }
   int wakes() const { return wakes_; }
   int gaps() const { return gaps_; }
+  void pass(Duration time) { now_ += time; }
+
+  // As the session would ask for it.
+  Bookmark mark(std::uint64_t messages) {
+    source_->peek(1000);
+    auto place = source_->take_bookmark();
+    REQUIRE(place.has_value());
+    return {messages, 0, std::move(*place)};
+  }
+  bool has_mark() {
+    source_->peek(1000);
+    return source_->take_bookmark().has_value();
+  }
 
  private:
+  Instant now_{};
   TestLoop loop_;
   int wakes_ = 0;
   int gaps_ = 0;
   std::unique_ptr<JournalSource> source_;
 };
 
-std::string cursor_in(const std::string& line) {
-  const std::size_t at = line.find("\"__CURSOR\":\"") + 12;
-  return line.substr(at, line.find('"', at) - at);
-}
-
 }  // namespace
 
-TEST_CASE("journal source: each entry is a message, and it knows the cursor of the one taken last") {
+TEST_CASE("journal source: each entry is a message") {
   if (!has_system_journals()) return;
   const SystemJournal journal;
   journal.write_numbers(1, 2);
   Following source(journal);
-  CHECK_FALSE(source->begin_from(false).has_value());
-  CHECK(source->cursor_behind() == "");
-  const Piece piece = source->peek(1000);
-  CHECK(piece.is_last);
-  CHECK(source->cursor_behind() == "");
-  const std::string first = source.take();
-  CHECK(source->cursor_behind() == cursor_in(first));
-  const std::string second = source.take();
-  CHECK(source->cursor_behind() == cursor_in(second));
-  CHECK(first != second);
+  CHECK_FALSE(source->begin().has_value());
+  CHECK(source->peek(1000).is_last);
+  CHECK(source.take_numbers() == Strings{"1", "2"});
   CHECK(source->peek(1000).kind == Kind::wait);
-  CHECK(source->cursor_behind() == cursor_in(second));
   CHECK(source->name(81004) == "entry 81,004");
   CHECK(source->noun().many == "entries");
 }
@@ -138,61 +139,131 @@ TEST_CASE("journal source: an entry larger than a packet comes in as many pieces
   CHECK(both.take_number() == "2");
 }
 
-TEST_CASE("journal source: an entry that was only begun is not behind it") {
-  if (!has_system_journals()) return;
-  const SystemJournal journal;
-  journal.write_numbers(1, 2);
-  Following source(journal);
-  const std::size_t size = source->peek(10).bytes.size();
-  source->take(10, false);
-  CHECK(source->cursor_behind() == "");
-  CHECK(source->peek(10).bytes.size() == size - 10);
-  source->skip();
-  CHECK(source->cursor_behind() != "");
-  CHECK(source.take_number() == "2");
-}
-
-TEST_CASE("journal source: goes on behind a cursor, and so many entries further") {
+TEST_CASE("journal source: goes on behind a bookmark, and so many entries further") {
   if (!has_system_journals()) return;
   const SystemJournal journal;
   journal.write_numbers(1, 6);
   Following earlier(journal);
-  Strings cursors;
-  for (int i = 0; i < 6; ++i) cursors.push_back(cursor_in(earlier.take()));
+  CHECK_FALSE(earlier->begin().has_value());
+  const Bookmark first = earlier.mark(10);
+  CHECK(earlier.take_number() == "1");
+  CHECK(earlier.take_number() == "2");
+  earlier.pass(10s);
+  const Bookmark third = earlier.mark(12);
 
-  for (const std::size_t skip : {0U, 1U, 3U}) {
+  for (const std::uint64_t further : {0U, 1U, 3U}) {
     Following source(journal);
-    const auto place = std::get<JournalSource::Place>(source->go_on(cursors[1], skip));
-    CHECK(place.is_there);
-    CHECK(place.skipped == skip);
-    CHECK(source->cursor_behind() == cursors[1 + skip]);
-    CHECK(source.take_number() == std::to_string(3 + skip));
+    const auto resumed = source->resume(third, {12 + further, 0, {}});
+    CHECK(resumed.messages == 2 + further);
+    CHECK(source.take_number() == std::to_string(3 + further));
+    Following from_first(journal);
+    CHECK(from_first->resume(first, {10 + further, 0, {}}).messages == further);
+    CHECK(from_first.take_number() == std::to_string(1 + further));
+    CHECK(source.gaps() + from_first.gaps() == 0);
   }
-  Following beyond(journal);
-  CHECK(std::get<JournalSource::Place>(beyond->go_on(cursors[3], 9)).skipped == 2);
-  CHECK(beyond->cursor_behind() == cursors[5]);
-  CHECK(beyond.take_numbers() == Strings{});
-  CHECK(std::get<Problem>(beyond->go_on("no cursor", 0)).sentence == "the journal cannot be read: Invalid argument");
 }
 
-TEST_CASE("journal source: behind an entry that is gone, it goes on with what is left") {
+TEST_CASE("journal source: an unreadable place is told, and nothing is sent") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 6);
+  Following source(journal);
+  Bookmark nonsense{0, 0, Bytes(9)};
+  for (const char c : {'n', 'o'}) nonsense.place.push_back(static_cast<std::uint8_t>(c));
+  source->resume(nonsense, {0, 0, {}});
+  const Piece piece = source->peek(1000);
+  CHECK(piece.kind == Kind::broken);
+  CHECK(piece.problem.sentence == "the journal cannot be read: Invalid argument");
+  source->skip();
+  CHECK(source->peek(1000).kind == Kind::end);
+}
+
+TEST_CASE("journal source: a bookmark is made at first, after ten seconds, a thousand entries, or at the end") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 1200);
+  Following source(journal);
+  CHECK_FALSE(source->begin().has_value());
+  CHECK(source.has_mark());
+  source.take();
+  CHECK_FALSE(source.has_mark());
+  source.pass(10s);
+  CHECK(source.has_mark());
+  source.pass(10s);
+  CHECK_FALSE(source.has_mark());
+  for (int i = 0; i < 999; ++i) source.take();
+  CHECK(source.has_mark());
+  for (int i = 0; i < 100; ++i) source.take();
+  CHECK_FALSE(source.has_mark());
+  source->stop();
+  CHECK(source.has_mark());
+  CHECK_FALSE(source.has_mark());
+}
+
+TEST_CASE("journal source: within an entry there is no bookmark, and behind one that is skipped there is") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 2);
+  Following source(journal);
+  CHECK_FALSE(source->begin().has_value());
+  CHECK(source.has_mark());
+  const std::size_t size = source->peek(10).bytes.size();
+  source->take(10, false);
+  source.pass(10s);
+  CHECK_FALSE(source.has_mark());
+  CHECK(source->peek(10).bytes.size() == size - 10);
+  source->skip();
+  const Bookmark behind = source.mark(0);
+  Following later(journal);
+  CHECK(later->resume(behind, {0, 0, {}}).messages == 1);
+  CHECK(later.take_number() == "2");
+}
+
+TEST_CASE("journal source: an entry of which the server has a part comes again, and counts twice in the session") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3);
+  Following earlier(journal);
+  CHECK_FALSE(earlier->begin().has_value());
+  const Bookmark first = earlier.mark(0);
+  Following later(journal);
+  later->resume(first, {1, 700, 500});
+  CHECK(later->peek(10).kind == Kind::restart);
+  later->take(0, false);
+  const Bookmark again = later.mark(2);
+  CHECK(later.take_numbers() == Strings{"2", "3"});
+  Following last(journal);
+  CHECK(last->resume(again, {3, 1400, {}}).messages == 2);
+  CHECK(last.take_number() == "3");
+}
+
+TEST_CASE("journal source: behind an entry that is gone, it goes on with what is left, and tells of the gap") {
   if (!has_system_journals()) return;
   const SystemJournal journal;
   journal.write_numbers(1, 3, "a.journal");
   journal.write_numbers(4, 6, "b.journal");
-  std::string cursor;
-  {
-    Following earlier(journal);
-    cursor = cursor_in(earlier.take());
-  }
+  Following earlier(journal);
+  CHECK_FALSE(earlier->begin().has_value());
+  CHECK(earlier.take_number() == "1");
+  const Bookmark second = earlier.mark(1);
   journal.remove("a.journal");
   Following source(journal);
-  const auto place = std::get<JournalSource::Place>(source->go_on(cursor, 4));
-  CHECK_FALSE(place.is_there);
-  CHECK(place.skipped == 0);
-  CHECK(source->cursor_behind() == cursor);
+  source->resume(second, {5, 0, {}});
   CHECK(source.take_numbers() == Strings{"4", "5", "6"});
-  CHECK(source.gaps() == 0);
+  CHECK(source.gaps() == 1);
+}
+
+TEST_CASE("journal source: fewer entries behind the bookmark than were sent are a gap") {
+  if (!has_system_journals()) return;
+  const SystemJournal journal;
+  journal.write_numbers(1, 3);
+  Following earlier(journal);
+  CHECK_FALSE(earlier->begin().has_value());
+  const Bookmark first = earlier.mark(0);
+  Following source(journal);
+  source->resume(first, {5, 0, {}});
+  CHECK(source.take_numbers() == Strings{});
+  CHECK(source.gaps() == 1);
 }
 
 TEST_CASE("journal source: what is removed before it was read is a gap, told once") {
@@ -236,17 +307,20 @@ TEST_CASE("journal source: a file that is rotated while it is read is read to it
   CHECK(source.gaps() == 0);
 }
 
-TEST_CASE("journal source: from the end on, what is there already is behind it") {
+TEST_CASE("journal source: from the end on, what is there already is behind it, also for a later run") {
   if (!has_system_journals()) return;
   const SystemJournal journal;
   journal.write_numbers(1, 3);
-  Following source(journal);
-  CHECK_FALSE(source->begin_from(true).has_value());
-  CHECK(source->cursor_behind() != "");
+  Following source(journal, {"NUMBER=4"}, true);
+  CHECK_FALSE(source->begin().has_value());
   CHECK(source.take_numbers() == Strings{});
+  const Bookmark end = source.mark(0);
   journal.write_numbers(4, 4);
   CHECK(source.wait());
   CHECK(source.take_numbers() == Strings{"4"});
+  Following later(journal, {"NUMBER=4"}, true);
+  later->resume(end, {0, 0, {}});
+  CHECK(later.take_numbers() == Strings{"4"});
 }
 
 TEST_CASE("journal source: a new entry wakes, in a file it knows and in a new one") {
@@ -296,5 +370,4 @@ TEST_CASE("journal source: told to stop, it gives the rest of what was begun and
   seen->stop();
   CHECK(seen->is_drained());
   CHECK(seen->peek(10).kind == Kind::end);
-  CHECK(seen->cursor_behind() == "");
 }
