@@ -61,6 +61,7 @@ struct FileOp {
     reserve,          // space for `size` bytes; ENOSPC if there is none. Where a file system cannot, that is fine
     share,            // the file belongs to the group of the directory `path`, where that may be done
     finish,           // the file ends at `size` and has `mode`'s permissions and, if given, the time `mtime`
+    drop_cached,      // memory that holds `size` bytes at `offset` is given back, where they are synced
     hash,             // `bytes` go into `digest`
   };
   Kind kind{};
@@ -235,6 +236,12 @@ inline FileOp finish(File& file, std::uint64_t size, std::uint32_t mode, std::op
   op.size = size;
   op.mode = mode;
   op.mtime = mtime;
+  return op;
+}
+inline FileOp drop_cached(File& file, std::uint64_t offset, std::uint64_t size) {
+  FileOp op = on_file(Kind::drop_cached, file);
+  op.offset = offset;
+  op.size = size;
   return op;
 }
 inline FileOp hash(FileDigest& digest, ByteView bytes) {

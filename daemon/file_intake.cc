@@ -20,6 +20,11 @@ constexpr std::size_t kChunkBytes = 1u << 20;
 constexpr Duration kRetry = 5s;
 // A step of less is not worth a second thread.
 constexpr std::uint64_t kSmallStep = 256 * 1024;
+// A payload that begins a buffer for many: of a large file.
+constexpr std::size_t kSpareFrom = 16 * 1024;
+// What more is written at a time does not stay in the page cache: the next bytes find memory that is warm instead of
+// memory that something else has to leave, which is several times as fast.
+constexpr std::uint64_t kUncachedBytes = 1u << 20;
 
 }  // namespace
 
@@ -145,8 +150,26 @@ void FileIntake::take_bytes(Session& session, FrameType type, ByteView payload, 
   if (unit.bytes.empty()) unit.offset = file.taken;
   file.taken += payload.size();
   if (file.refused == ErrorCode::none && file.is_too_long()) file.refused = ErrorCode::file_differs;
-  if (file.refused == ErrorCode::none) append(unit.bytes, payload);
+  if (file.refused == ErrorCode::none) {
+    if (unit.bytes.empty() && payload.size() >= kSpareFrom) use_spare(unit.bytes);
+    append(unit.bytes, payload);
+  }
   if (type == FrameType::data) session.file.reset();
+}
+
+void FileIntake::use_spare(Bytes& bytes) {
+  if (spares_.empty()) return bytes.reserve(kChunkBytes + kPacketSizeMax);
+  bytes = std::move(spares_.back());
+  spares_.pop_back();
+}
+
+void FileIntake::keep_spares(std::vector<Unit>& units) {
+  for (Unit& unit : units) {
+    if (spares_.size() * kChunkBytes >= options_.step_bytes) return;
+    if (unit.bytes.capacity() < kChunkBytes) continue;
+    unit.bytes.clear();
+    spares_.push_back(std::move(unit.bytes));
+  }
 }
 
 // The unit that has the next number of the file under way.
@@ -321,9 +344,12 @@ Job FileIntake::writing_job(Step& step) const {
       add(file, file_op::share(file->writing, options_.inbox));
       add(file, file_op::reserve(file->writing, file->header.file.size.value_or(0)));
     }
-    for (std::size_t unit = begin; unit < end; ++unit)
-      if (!step.units[unit].bytes.empty())
-        add(file, file_op::write(file->writing, step.units[unit].offset, step.units[unit].bytes));
+    std::uint64_t bytes = 0;
+    for (std::size_t at = begin; at < end; ++at) {
+      const Unit& unit = step.units[at];
+      if (!unit.bytes.empty()) add(file, file_op::write(file->writing, unit.offset, unit.bytes));
+      bytes += unit.bytes.size();
+    }
     if (last.kind == Unit::Kind::file_end) {
       const FileDescription& described = file->header.file;
       add(file, file_op::finish(file->writing, file->taken, described.mode.value_or(kDefaultMode), described.mtime));
@@ -331,6 +357,7 @@ Job FileIntake::writing_job(Step& step) const {
     } else {
       add(file, file_op::sync_data(file->writing));
     }
+    if (bytes >= kUncachedBytes) add(file, file_op::drop_cached(file->writing, file->written, bytes));
     add(file, file_op::close(file->writing));
   }
   if (makes_some) add(nullptr, file_op::sync_directory(options_.parts));
@@ -444,6 +471,7 @@ void FileIntake::finish_step() {
     for (std::size_t unit = begin; unit < end; ++unit) ready.count += units[unit].count;
     hand_over(step->session, std::move(ready), units[end - 1]);
   }
+  keep_spares(units);
   if (session.gathered.empty() && !session.file && !session.recorded) sessions_.erase(step->session);
 }
 

@@ -143,6 +143,8 @@ class FileIntake {
   void take_header(Session& session, std::uint64_t index, ByteView payload, const Position& after);
   void take_bytes(Session& session, FrameType type, ByteView payload, const Position& after);
   static Unit& extend(Session& session, Unit::Kind kind, const Position& after);
+  void use_spare(Bytes& bytes);
+  void keep_spares(std::vector<Unit>& units);
   bool is_due(Instant now, const Session& session) const;
   static std::size_t units_of_step(const Session& session);
   void count_gathered(Session& session);
@@ -166,6 +168,7 @@ class FileIntake {
   std::map<std::uint64_t, Session> sessions_;
   std::deque<std::uint64_t> waiting_;  // sessions with something gathered, in the order it came
   std::uint64_t gathered_bytes_ = 0;
+  std::vector<Bytes> spares_;  // buffers of earlier steps: memory that is warm
   std::unique_ptr<Step> step_;
   std::uint64_t steps_done_ = 0;
   Instant now_{};

@@ -39,6 +39,7 @@ int make_harmless(FileOp& op, FileStatus& ignored) {
     case Kind::reserve:
     case Kind::share:
     case Kind::finish:
+    case Kind::drop_cached:
     case Kind::make_link:
     case Kind::rename:
     case Kind::move_file:

@@ -232,6 +232,9 @@ int run_operation(FileOp& op) {
     case Kind::reserve: return reserve(fd, op.size);
     case Kind::share: return share(fd, op.path);
     case Kind::finish: return finish(fd, op);
+    case Kind::drop_cached:
+      (void)::posix_fadvise(fd, static_cast<off_t>(op.offset), static_cast<off_t>(op.size), POSIX_FADV_DONTNEED);
+      return 0;
     case Kind::hash: op.digest->update(op.bytes); return 0;
   }
   return EINVAL;

@@ -11,6 +11,7 @@
 #include "proto/random.h"
 #include "tests/bench/append_sync.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/file_work.h"
 #include "tests/bench/ping_pong.h"
 
 namespace cproto::bench {
@@ -19,6 +20,10 @@ namespace {
 
 constexpr std::uint64_t kThroughputCount = 1'000'000;
 constexpr std::uint64_t kLatencyCount = 20'000;
+constexpr std::uint64_t kFairnessCount = 2'000;
+// The file that comes in beside messages is so many times the size of the other.
+constexpr std::uint64_t kFairnessFiles = 5;
+constexpr Duration kUnderWay = 500ms;
 // A longer append begins again at the front of its file.
 constexpr std::uint64_t kAppendFileMax = 256u << 20;
 constexpr std::uint64_t kLatencyFile = 64u << 20;
@@ -161,6 +166,80 @@ std::variant<Section, Trouble> Benchmark::measure_latency() {
     section.add("client_cpu_us", "client CPU a message", 1, result.client_cpu * kMega / static_cast<double>(count));
     if (target_.daemon != nullptr)
       section.add("daemon_cpu_us", "daemon CPU a message", 1, result.server_cpu * kMega / static_cast<double>(count));
+  }
+  return section;
+}
+
+std::variant<Section, Trouble> Benchmark::measure_file() {
+  const std::string source = target_.directory + "/source";
+  const std::string copy = target_.directory + "/copy";
+  const std::string log = target_.directory + "/programs.log";
+  const double megabytes = static_cast<double>(options_.file_size) / kMega;
+  if (!make_file(source, options_.file_size)) return disk_trouble(source);
+  const auto rsync = RsyncDaemon::start(target_.directory);
+
+  Section section{"file", "one file of " + std::to_string(options_.file_size) + " bytes, MB/s", {}};
+  const auto measure = [&](const std::string& key, const std::string& label,
+                           const std::vector<std::string>& command) -> std::optional<double> {
+    wait_until_quiet();
+    const std::optional<Duration> lasted = time_of(command, log);
+    if (!lasted) return std::nullopt;
+    const double rate = megabytes / seconds(*lasted);
+    section.add(key + "_megabytes_per_second", label, 1, rate);
+    return rate;
+  };
+  for (std::size_t i = 0; i <= options_.runs; ++i) {
+    // The first makes what the later ones replace; it is not counted.
+    if (i == 1) section.figures.clear();
+    const double cpu = server_cpu();
+    const auto ours = measure("cproto", "cproto-send", sending(target_.address, source, target_.directory + "/state"));
+    if (!ours) return Trouble("cproto-send failed; " + log + " says why");
+    if (target_.daemon != nullptr) section.add("daemon_cpu_seconds", "daemon CPU, s", 2, server_cpu() - cpu);
+    const auto copied =
+        measure("dd", "dd conv=fdatasync", {"dd", "if=" + source, "of=" + copy, "bs=1M", "conv=fdatasync"});
+    if (!copied) return Trouble("dd failed; " + log + " says why");
+    section.add("ratio_to_dd", "cproto : dd", 2, *ours / *copied);
+    if (rsync == nullptr) continue;
+    const auto synced = measure("rsync", "rsync --inplace -W --fsync to its daemon",
+                                {"rsync", "--inplace", "-W", "--fsync", "-I", source, rsync->address()});
+    if (!synced) return Trouble("rsync failed; " + log + " says why");
+    section.add("ratio_to_rsync", "cproto : rsync", 2, *ours / *synced);
+  }
+  return section;
+}
+
+std::variant<Section, Trouble> Benchmark::measure_fairness() {
+  const std::string source = target_.directory + "/sparse";
+  const std::uint64_t size = options_.file_size * kFairnessFiles;
+  if (!make_sparse_file(source, size)) return disk_trouble(source);
+  const LoadOptions load =
+      load_options(OperationMode::step_by_step, options_.count > 0 ? options_.count : kFairnessCount);
+  if (const LoadResult warm_up = run(load); !warm_up.trouble.empty()) return warm_up.trouble;
+
+  Section section{"fairness",
+                  "fairness, " + std::to_string(load.count) + " round trips beside a file of " + std::to_string(size) +
+                      " bytes, microseconds",
+                  {}};
+  for (std::size_t i = 0; i < options_.runs; ++i) {
+    LoadResult alone = run(load);
+    if (!alone.trouble.empty()) return alone.trouble;
+    const auto sender = Child::start(sending(target_.address, source, target_.directory + "/state"),
+                                     target_.directory + "/programs.log");
+    std::this_thread::sleep_for(kUnderWay);
+    LoadResult beside = run_load(load);
+    if (!beside.trouble.empty()) return beside.trouble;
+    if (sender == nullptr || sender->has_ended())
+      return Trouble("the file was over before the messages; say --file-size");
+
+    const Percentiles idle = percentiles_of(alone.round_trips);
+    const Percentiles busy = percentiles_of(beside.round_trips);
+    section.add("alone_p50_us", "alone, p50", 1, idle.p50);
+    section.add("alone_p99_us", "alone, p99", 1, idle.p99);
+    section.add("beside_file_p50_us", "beside the file, p50", 1, busy.p50);
+    section.add("beside_file_p99_us", "beside the file, p99", 1, busy.p99);
+    section.add("beside_file_max_us", "beside the file, max", 1, busy.max);
+    section.add("ratio_p50", "beside : alone, p50", 2, busy.p50 / idle.p50);
+    section.add("ratio_p99", "beside : alone, p99", 2, busy.p99 / idle.p99);
   }
   return section;
 }

@@ -19,6 +19,7 @@ namespace cproto::bench {
 struct Target {
   sockaddr_storage server{};
   const DaemonProcess* daemon = nullptr;  // nullptr: one that somebody else has started
+  std::string address;                    // of the server
   std::string directory;                  // where the limit of the disk is measured
 };
 
@@ -31,6 +32,10 @@ class Benchmark {
 
   std::variant<Section, Trouble> measure_throughput();
   std::variant<Section, Trouble> measure_latency();
+  // One file: cproto-send to the daemon, `dd conv=fdatasync`, and rsync to a daemon of its own, where there is one.
+  std::variant<Section, Trouble> measure_file();
+  // What a message waits for while a file comes in on another connection, and while nothing does.
+  std::variant<Section, Trouble> measure_fairness();
 
   // What the server agreed to; known behind the first run.
   const SynAck& terms() const { return terms_; }

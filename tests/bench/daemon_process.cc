@@ -1,16 +1,12 @@
 #include "tests/bench/daemon_process.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "tests/bench/clock.h"
 
@@ -20,16 +16,8 @@ namespace {
 
 constexpr Duration kPoll = 10ms;
 constexpr Duration kStartTimeout = 30s;
-constexpr Duration kStopTimeout = 40s;  // more than it takes itself to drain
 constexpr Duration kQuiet = 1200ms;
 constexpr Duration kQuietTimeout = 60s;
-
-std::string own_folder() {
-  char path[PATH_MAX];
-  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
-  return size > 0 ? std::filesystem::path(std::string(path, static_cast<std::size_t>(size))).parent_path().string()
-                  : ".";
-}
 
 void write_config(const std::string& path, const std::string& directory, const DaemonProcess::Needs& needs) {
   std::ofstream config(path);
@@ -45,19 +33,6 @@ std::string read_file(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-// The child of fork(): only what may be called there.
-[[noreturn]] void run_daemon(const char* program, const char* config, const char* log) {
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  const int output = ::open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::dup2(output, STDOUT_FILENO);
-  ::dup2(output, STDERR_FILENO);
-  ::execl(program, program, "--config", config, static_cast<char*>(nullptr));
-  ::_exit(127);
 }
 
 // "… listening on 127.0.0.1:40123; other hosts …"
@@ -82,14 +57,13 @@ std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory
     return nullptr;
   }
   write_config(config, directory, needs);
-  const pid_t pid = ::fork();
-  if (pid == 0) run_daemon(program.c_str(), config.c_str(), log.c_str());
-  if (pid < 0) {
+  std::unique_ptr<Child> child = Child::start({program, "--config", config}, log);
+  if (child == nullptr) {
     trouble = "fork failed";
     return nullptr;
   }
-  std::unique_ptr<DaemonProcess> daemon(new DaemonProcess(pid));
-  for (const Instant begin = now(); now() - begin < kStartTimeout && !daemon->has_ended();) {
+  std::unique_ptr<DaemonProcess> daemon(new DaemonProcess(std::move(child)));
+  for (const Instant begin = now(); now() - begin < kStartTimeout && !daemon->child_->has_ended();) {
     daemon->address_ = listening_address(read_file(log));
     if (!daemon->address_.empty()) return daemon;
     std::this_thread::sleep_for(kPoll);
@@ -98,24 +72,10 @@ std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory
   return nullptr;
 }
 
-bool DaemonProcess::has_ended() {
-  if (!is_reaped_) is_reaped_ = ::waitpid(pid_, nullptr, WNOHANG) == pid_;
-  return is_reaped_;
-}
-
-DaemonProcess::~DaemonProcess() {
-  if (has_ended()) return;
-  ::kill(pid_, SIGTERM);
-  for (const Instant begin = now(); now() - begin < kStopTimeout && !has_ended();) std::this_thread::sleep_for(kPoll);
-  if (has_ended()) return;
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-}
-
 // Whether a thread of it runs, or waits for the disk.
 bool DaemonProcess::is_working() const {
   std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task", error)) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid()) + "/task", error)) {
     const std::string stat = read_file(task.path().string() + "/stat");
     const std::size_t name_end = stat.rfind(") ");
     if (name_end == std::string::npos || name_end + 2 >= stat.size()) continue;
@@ -128,10 +88,10 @@ bool DaemonProcess::is_working() const {
 void DaemonProcess::wait_until_quiet() const {
   const Instant begin = now();
   Instant quiet_since = begin;
-  double cpu = cpu_seconds(pid_);
+  double cpu = cpu_seconds(pid());
   while (now() - quiet_since < kQuiet && now() - begin < kQuietTimeout) {
     std::this_thread::sleep_for(kPoll);
-    const double cpu_now = cpu_seconds(pid_);
+    const double cpu_now = cpu_seconds(pid());
     if (cpu_now > cpu || is_working()) quiet_since = now();
     cpu = cpu_now;
   }

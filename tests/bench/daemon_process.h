@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "proto/time.h"
+#include "tests/bench/child.h"
 
 namespace cproto::bench {
 
@@ -21,12 +23,8 @@ class DaemonProcess {
   };
   // Waits until it listens. nullptr if it does not; `trouble` then says why, with the daemon's own words.
   static std::unique_ptr<DaemonProcess> start(const std::string& directory, const Needs& needs, std::string& trouble);
-  // Stops it, and waits until it has ended.
-  ~DaemonProcess();
-  DaemonProcess(const DaemonProcess&) = delete;
-  DaemonProcess& operator=(const DaemonProcess&) = delete;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return child_->pid(); }
   const std::string& address() const { return address_; }  // "127.0.0.1:40123"
 
   // Waits until it has done nothing for longer than the second of idleness behind which it seals its journal:
@@ -34,12 +32,10 @@ class DaemonProcess {
   void wait_until_quiet() const;
 
  private:
-  explicit DaemonProcess(pid_t pid) : pid_(pid) {}
-  bool has_ended();
+  explicit DaemonProcess(std::unique_ptr<Child> child) : child_(std::move(child)) {}
   bool is_working() const;
 
-  pid_t pid_;
-  bool is_reaped_ = false;
+  std::unique_ptr<Child> child_;
   std::string address_;
 };
 

@@ -60,9 +60,14 @@ void raise_descriptor_limit() {
 // Adds what was measured to the report; says why if it could not be.
 Trouble measure(Benchmark& benchmark, Report& report) {
   using Work = Options::Work;
-  for (const Work work : {Work::throughput, Work::latency}) {
+  using Measure = std::variant<Section, Trouble> (Benchmark::*)();
+  const std::pair<Work, Measure> works[] = {{Work::throughput, &Benchmark::measure_throughput},
+                                            {Work::latency, &Benchmark::measure_latency},
+                                            {Work::file, &Benchmark::measure_file},
+                                            {Work::fairness, &Benchmark::measure_fairness}};
+  for (const auto& [work, measure] : works) {
     if (report.options.work != Work::all && report.options.work != work) continue;
-    auto measured = work == Work::throughput ? benchmark.measure_throughput() : benchmark.measure_latency();
+    auto measured = (benchmark.*measure)();
     if (const Trouble* trouble = std::get_if<Trouble>(&measured)) return *trouble;
     report.sections.push_back(std::move(std::get<Section>(measured)));
   }
@@ -88,7 +93,7 @@ int run(const Options& options) {
   report.file_system = file_system_of(directory->path());
   const auto server = resolve(report.server);
   if (!server) return fail(report.server + " is not the address of a server");
-  Benchmark benchmark(options, {*server, daemon.get(), directory->path()});
+  Benchmark benchmark(options, {*server, daemon.get(), report.server, directory->path()});
   if (const Trouble trouble = measure(benchmark, report); !trouble.empty()) return fail(trouble);
   std::fputs((options.is_json ? to_json(report) : to_text(report)).c_str(), stdout);
   return 0;

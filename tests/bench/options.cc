@@ -21,18 +21,26 @@ int parse(int argc, char** argv, Options& options) {
                "cproto-bench"};
   const char* tmpdir = std::getenv("TMPDIR");
   options.directory = tmpdir != nullptr && *tmpdir != '\0' ? tmpdir : ".";
-  const std::map<std::string, Options::Work> works{
-      {"throughput", Options::Work::throughput}, {"latency", Options::Work::latency}, {"all", Options::Work::all}};
+  const std::map<std::string, Options::Work> works{{"throughput", Options::Work::throughput},
+                                                   {"latency", Options::Work::latency},
+                                                   {"file", Options::Work::file},
+                                                   {"fairness", Options::Work::fairness},
+                                                   {"all", Options::Work::all}};
   const std::map<std::string, OperationMode> modes{{"burst", OperationMode::burst},
                                                    {"step-by-step", OperationMode::step_by_step}};
-  app.add_option("--work", options.work, "throughput, latency or all (default: all)")
+  app.add_option("--work", options.work, "throughput, latency, file, fairness or all (default: all)")
       ->transform(CLI::Transformer(works))
       ->option_text("WORK");
-  app.add_option("--count", options.count, "Messages of a run (default: 1000000 for throughput, 20000 for latency)")
+  app.add_option("--count", options.count,
+                 "Messages of a run (default: 1000000 for throughput, 20000 for latency, 2000 for fairness)")
       ->check(CLI::Range(std::uint64_t{1}, kCountMax))
       ->option_text("N");
   app.add_option("--size", options.size, "Bytes of a message (default: 100)")
       ->check(CLI::Range(std::size_t{0}, kSizeMax))
+      ->option_text("BYTES");
+  app.add_option("--file-size", options.file_size,
+                 "Bytes of the file; of that beside messages, five times (default: 2 GiB)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->option_text("BYTES");
   app.add_option("--window", options.window, "Frames in flight to offer (default: 32767)")
       ->check(CLI::Range(1u, kWindowMax))

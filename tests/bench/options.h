@@ -10,7 +10,7 @@
 namespace cproto::bench {
 
 struct Options {
-  enum class Work { throughput, latency, all };
+  enum class Work { throughput, latency, file, fairness, all };
 
   std::uint64_t count = 0;  // messages of a run; 0: what suits the work
   std::size_t size = 100;   // bytes of a message
@@ -18,6 +18,7 @@ struct Options {
   std::uint32_t packet = 64 * 1024;
   std::size_t connections = 1;
   OperationMode mode = OperationMode::burst;  // of throughput; latency is step-by-step
+  std::uint64_t file_size = 2ull << 30;       // bytes; the file beside messages has five times as many
   std::size_t runs = 5;
   Work work = Work::all;
   std::string server;     // HOST:PORT; empty: a cprotod of our own

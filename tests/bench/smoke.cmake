@@ -1,12 +1,13 @@
 # Runs cproto-bench with small counts, for people and for programs, and reads what it says.
 set(ENV{TMPDIR} ${DIRECTORY})
-set(small --size 100 --runs 1 --connections 2)
+set(small --size 100 --runs 1 --connections 2 --file-size 200000000)
 execute_process(COMMAND ${BENCH} --work all --count 200 ${small} --json
                 OUTPUT_VARIABLE json ERROR_VARIABLE trouble RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "cproto-bench --json ended with ${status}: ${trouble}")
 endif()
-foreach(metric 0.metrics.messages_per_second 1.metrics.cproto_p50_us 1.metrics.pingpong_p50_us 1.metrics.sync_p50_us)
+foreach(metric 0.metrics.messages_per_second 1.metrics.cproto_p50_us 1.metrics.pingpong_p50_us 1.metrics.sync_p50_us
+        2.metrics.cproto_megabytes_per_second 2.metrics.dd_megabytes_per_second 3.metrics.beside_file_p99_us)
   string(REPLACE "." ";" path ${metric})
   string(JSON median GET "${json}" works ${path} median)
   if(NOT median GREATER 0)

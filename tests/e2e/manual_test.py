@@ -45,7 +45,7 @@ def plain(page):
 class Manual(TestCase):
     def test_each_page_names_every_option_and_no_other(self):
         for program in ("cproto-send", "cprotod", "cprotoctl"):
-            # One program's page may speak of another's, and of systemctl's, jq's, journalctl's.
+            # One program's page may speak of another's, and of systemctl's and journalctl's.
             others = set().union(*(options_of(p) for p in COMPLETIONS)) | {"--now", "--null", "--all"}
             named = long_options(plain(program))
             self.assertEqual(options_of(program) - named, set(), program)

@@ -297,6 +297,7 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::reserve:
     case Kind::share:
     case Kind::finish:
+    case Kind::drop_cached:
     case Kind::status: break;
   }
   if (!inode) return EBADF;
@@ -326,6 +327,7 @@ int MemoryDisk::run_operation(FileOp& op) {
       inode->durable_attributes = inode->attributes;
       return 0;
     case Kind::reserve:
+    case Kind::drop_cached:
     case Kind::share: return 0;
     case Kind::finish:
       truncate(*inode, op.size);
