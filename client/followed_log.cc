@@ -131,7 +131,10 @@ ByteInput::Got FollowedLog::read_on() {
     error_ = errno;
     return Got::failed;
   }
+  const std::uint32_t known_bytes = file_.place().fingerprint.bytes;
   if (!file_.look()) return truncated();
+  // A place that was remembered before would not tell this file from the next one.
+  if (file_.place().fingerprint.bytes > known_bytes) ++generation_;
   if (size == 0) return at_end();
   file_.advance(static_cast<std::size_t>(size));
   file_.grew_at = now();

@@ -64,7 +64,8 @@ class FollowedLog final : public ByteInput {
   // Of the first byte of data(). Also while waiting.
   LogPlace place() const;
   // Changes when place() has moved otherwise than by consume(): to another file, or to the front of the same. That is
-  // only within fill(), which then has consumed all before, or it is a copy of the same bytes at the same offset.
+  // only within fill(), which then has consumed all before, or it is a copy of the same bytes at the same offset. And
+  // when more has become known of how the file begins, so that it is found again whatever becomes of it.
   // Between two changes the place of a byte taken earlier is place() with a smaller offset.
   std::uint64_t generation() const { return generation_; }
 

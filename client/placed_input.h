@@ -11,7 +11,7 @@ class PlacedInput : public ByteInput {
  public:
   // Where the first byte of data() is. Also while waiting.
   virtual Bytes place() const = 0;
-  // Changes when place() has moved otherwise than by consume(). That is only within fill().
+  // Changes when place() has moved otherwise than by consume(), or says more than before. That is only within fill().
   virtual std::uint64_t generation() const = 0;
   // Begins at the beginning. Returns errno.
   [[nodiscard]] virtual int begin() = 0;
