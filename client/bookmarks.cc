@@ -21,6 +21,10 @@ void Bookmarks::forget_before(std::uint64_t messages, std::uint64_t bytes) {
   while (marks_.size() > 1 && !is_behind(marks_[1], messages, bytes)) marks_.pop_front();
 }
 
+void Bookmarks::forget_behind(std::uint64_t messages, std::uint64_t bytes) {
+  std::erase_if(marks_, [&](const Bookmark& mark) { return is_behind(mark, messages, bytes); });
+}
+
 const Bookmark* Bookmarks::find(std::uint64_t messages, std::uint64_t bytes) const {
   const Bookmark* found = nullptr;
   for (const Bookmark& mark : marks_)

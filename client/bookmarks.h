@@ -19,6 +19,8 @@ class Bookmarks {
   void note(Bookmark bookmark);
   // Everything up to here is durable.
   void forget_before(std::uint64_t messages, std::uint64_t bytes);
+  // The source is led back to this point; what lies behind it will come again.
+  void forget_behind(std::uint64_t messages, std::uint64_t bytes);
   // The last one that is not behind this point; nullptr if there is none.
   const Bookmark* find(std::uint64_t messages, std::uint64_t bytes) const;
 

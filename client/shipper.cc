@@ -129,10 +129,10 @@ void Shipper::restore(std::deque<Bookmark> bookmarks, std::vector<Problem> probl
   tally_.problems = std::move(problems);
 }
 
-// The source goes to where the session stands. What a session begun anew has, is nothing.
+// The source goes to where the session stands: of one begun anew, to where it stood before the first message.
 void Shipper::resume(const SynAck& terms) {
-  if (terms.outcome == SynAck::Outcome::begun) bookmarks_.restore({});
   Progressed progressed{terms.durable_messages, terms.durable_bytes, {}};
+  bookmarks_.forget_behind(progressed.messages, progressed.bytes);
   if (terms.unfinished) progressed.message_bytes = terms.unfinished->durable_bytes;
   const Bookmark* mark = bookmarks_.find(progressed.messages, progressed.bytes);
   const Source::Resumed resumed = source_.resume(mark != nullptr ? *mark : Bookmark{}, progressed);

@@ -37,6 +37,8 @@ class Shipper {
   Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener, std::function<void()> on_bookmark)
       : session_(session), source_(source), tally_(tally), listener_(listener), on_bookmark_(std::move(on_bookmark)) {}
 
+  // Where the source begins is remembered, whether a server is reached or not.
+  void note_start() { note_bookmark(); }
   // Goes on with what an earlier run left. Call before the first on_terms().
   void restore(std::deque<Bookmark> bookmarks, std::vector<Problem> problems);
 

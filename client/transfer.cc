@@ -101,6 +101,9 @@ Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tall
 }
 
 void Transfer::start() {
+  // Until a server is reached a log may be rotated, and this program be ended.
+  const bool is_first = !saved_.session && saved_.bookmarks.empty();
+  if (options_.is_endless() && is_first) shipper_.note_start();
   connect();
   tick();
 }
@@ -184,7 +187,7 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
   outcome_.round_trip = now - attached_at_;
   const std::uint64_t durable_before = tally_.durable;
   // Before anything of it is sent: a run that knows nothing of the session would send it again in another.
-  const bool is_new = event.terms.session != saved_.session.session;
+  const bool is_new = !saved_.session || event.terms.session != saved_.session->session;
   if (is_new) save(true);
   shipper_.on_terms(event.terms);
   progress_.on_established(where_, event.terms);
@@ -267,8 +270,7 @@ void Transfer::tick() {
 void Transfer::save(bool must_last) {
   if (memory_ == nullptr || !memory_->is_open()) return;
   const Syn& offer = session_.offer();
-  if (!offer.resume) return;
-  saved_.session = *offer.resume;
+  saved_.session = offer.resume;
   saved_.attempt = offer.attempt;
   saved_.refusals_heard = offer.refusals_heard;
   saved_.client_id = offer.client_id;
@@ -317,7 +319,8 @@ void Transfer::finish() {
   if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
   for (const Problem& problem : tally_.problems) outcome_.causes.add(problem.status);
   if (!is_closed_) save(false);
-  if (memory_ != nullptr && !session_.offer().resume) memory_->remove();  // nothing was begun
+  const bool is_begun = session_.offer().resume || !shipper_.bookmarks().all().empty();
+  if (memory_ != nullptr && !is_begun) memory_->remove();
   outcome_.retransmitted = session_.sender().retransmitted();
   outcome_.lasted = now() - start_;
   connector_.cancel();

@@ -39,11 +39,12 @@ int make_directories(const std::string& path) {
 Bytes encode(const SavedTransfer& transfer) {
   Bytes bytes;
   ByteWriter writer(bytes);
-  writer.id(transfer.session.session);
-  writer.id(transfer.session.store);
-  writer.u64(transfer.session.acknowledged.value);
-  writer.u64(transfer.session.acknowledged_bytes);
-  writer.u64(transfer.session.acknowledged_messages);
+  const Syn::Resume session = transfer.session.value_or(Syn::Resume{});
+  writer.id(session.session);
+  writer.id(session.store);
+  writer.u64(session.acknowledged.value);
+  writer.u64(session.acknowledged_bytes);
+  writer.u64(session.acknowledged_messages);
   writer.u64(transfer.attempt);
   writer.u64(transfer.refusals_heard.value);
   put_text(writer, transfer.client_id);
@@ -65,11 +66,13 @@ Bytes encode(const SavedTransfer& transfer) {
 std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes) {
   ByteReader reader(bytes);
   SavedTransfer transfer;
-  transfer.session.session = reader.id();
-  transfer.session.store = reader.id();
-  transfer.session.acknowledged = {reader.u64()};
-  transfer.session.acknowledged_bytes = reader.u64();
-  transfer.session.acknowledged_messages = reader.u64();
+  Syn::Resume session;
+  session.session = reader.id();
+  session.store = reader.id();
+  session.acknowledged = {reader.u64()};
+  session.acknowledged_bytes = reader.u64();
+  session.acknowledged_messages = reader.u64();
+  if (session.session != SessionId{}) transfer.session = session;
   transfer.attempt = reader.u64();
   transfer.refusals_heard = {reader.u64()};
   transfer.client_id = take_text(reader);

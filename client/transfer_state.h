@@ -21,7 +21,7 @@
 namespace cproto::client {
 
 struct SavedTransfer {
-  Syn::Resume session;
+  std::optional<Syn::Resume> session;  // none: no server was reached yet
   std::uint64_t attempt = 0;
   Seq refusals_heard;
   std::string client_id;  // as the server knows it

@@ -88,8 +88,14 @@ class Follow(TestCase):
         path.write_bytes(content)
         return path
 
-    def follow(self, daemon, path, *arguments):
-        return self.sender(daemon, "--follow", path, *arguments)
+    def follow(self, daemon, path, *arguments, **options):
+        return self.sender(daemon, "--follow", path, *arguments, **options)
+
+    def kill_unreached(self, sender):
+        """A follower whose server is away."""
+        wait_for(lambda: "connection refused" in sender.errors, lambda: sender.errors)
+        sender.process.kill()
+        sender.wait()
 
     def end(self, sender):
         sender.process.terminate()
@@ -171,6 +177,40 @@ class Follow(TestCase):
         path.write_bytes(b"four\n")
         sender = self.follow(daemon, path)
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\nfour\n")
+        self.end(sender)
+
+    def test_what_is_rotated_before_a_server_was_reached_once_comes_too(self):
+        daemon = self.daemon()
+        daemon.terminate()
+        for options, expected in (([], b"old\none\ntwo\n"), (["--from-end"], b"one\ntwo\n")):
+            path = self.log(b"old\n")
+            who = {"client": "client%d" % len(options)}
+            self.kill_unreached(self.follow(daemon, path, *options, **who))
+            with open(path, "ab") as file:
+                file.write(b"one\n")
+            path.rename(str(path) + ".1")
+            path.write_bytes(b"two\n")
+            self.kill_unreached(self.follow(daemon, path, *options, **who))
+            sender = self.follow(daemon, path, *options, **who)
+            daemon.start()
+            self.assert_arrives(daemon.inbox(**who), expected)
+            self.end(sender)
+            daemon.terminate()
+
+    def test_a_session_that_is_lost_before_anything_was_durable_loses_no_line(self):
+        daemon = self.daemon()
+        path = self.log()
+        sender = self.follow(daemon, path, "--verbose")
+        wait_for(lambda: "connected" in sender.errors, lambda: sender.errors)
+        for process in (daemon, sender.process):
+            process.kill()
+        sender.wait()
+        path.write_bytes(b"one\n")
+        path.rename(str(path) + ".1")
+        path.write_bytes(b"two\n")
+        sender = self.follow(daemon, path)
+        daemon.start()
+        self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
         self.end(sender)
 
     def test_what_is_gone_before_it_was_read_is_told_with_its_bytes(self):

@@ -18,11 +18,13 @@ namespace {
 
 SavedTransfer a_transfer(std::uint64_t attempt) {
   SavedTransfer transfer;
-  transfer.session.session.fill(1);
-  transfer.session.store.fill(2);
-  transfer.session.acknowledged = {70'000};
-  transfer.session.acknowledged_bytes = 1u << 30;
-  transfer.session.acknowledged_messages = 60'000;
+  Syn::Resume session;
+  session.session.fill(1);
+  session.store.fill(2);
+  session.acknowledged = {70'000};
+  session.acknowledged_bytes = 1u << 30;
+  session.acknowledged_messages = 60'000;
+  transfer.session = session;
   transfer.attempt = attempt;
   transfer.refusals_heard = {5};
   transfer.client_id = "web-1";
@@ -48,6 +50,15 @@ TEST_CASE("transfer state: is read as it was written, by the next run") {
   REQUIRE(read);
   CHECK(read->attempt == 2);
   CHECK(encode(*read) == encode(a_transfer(2)));
+}
+
+TEST_CASE("transfer state: there may be a place and no session yet") {
+  SavedTransfer transfer = a_transfer(1);
+  transfer.session.reset();
+  const auto read = decode_saved_transfer(encode(transfer));
+  REQUIRE(read);
+  CHECK_FALSE(read->session);
+  CHECK(read->bookmarks.size() == 2);
 }
 
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
@@ -112,6 +123,15 @@ TEST_CASE("bookmarks: of what is durable only the last is kept") {
   marks.forget_before(3, 35);
   CHECK(marks.all().size() == 3);
   CHECK(marks.all().front().messages == 3);
+}
+
+TEST_CASE("bookmarks: what lies behind the point where the source goes on is forgotten") {
+  Bookmarks marks;
+  marks.note({0, 0, {1}});
+  marks.note({1, 10, {2}});
+  marks.forget_behind(0, 9);
+  CHECK(marks.all().size() == 1);
+  CHECK(marks.find(9, 90)->place == Bytes{1});
 }
 
 TEST_CASE("bookmarks: two at one point are one") {
