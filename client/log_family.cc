@@ -97,6 +97,15 @@ bool is_beside_original(const Family& family, const Relative& file) {
   return std::any_of(family.begin(), family.end(), [&](const Relative& other) { return other.path == original; });
 }
 
+bool open_behind(LogFile& opened, const Relative& file, FilePlace place) {
+  if (open(opened, file, place.offset) != 0) return false;
+  if (opened.is_past_line_feed()) {
+    opened.rewind(1);
+    --place.offset;
+  }
+  return opened.fits(place);
+}
+
 }  // namespace
 
 std::optional<Rotation> rotation_of(std::string_view name, std::string_view log) {
@@ -146,8 +155,7 @@ std::optional<Family> find_family(const std::string& path, std::span<const std::
 LogFile find_file(const Family& family, const FilePlace& place) {
   for (const Relative& file : family) {
     LogFile found;
-    if (file.facts.is(place) && !file.is_compressed && open(found, file, place.offset) == 0 && found.fits(place))
-      return found;
+    if (file.facts.is(place) && !file.is_compressed && open_behind(found, file, place)) return found;
   }
   LogFile oldest;
   const Relative* chosen = nullptr;
@@ -155,7 +163,7 @@ LogFile find_file(const Family& family, const FilePlace& place) {
     if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
     if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
     LogFile found;
-    if (open(found, file, place.offset) != 0 || !found.fits(place)) continue;
+    if (!open_behind(found, file, place)) continue;
     oldest = std::move(found);
     oldest.is_copy = !file.is_log;
     chosen = &file;

@@ -97,6 +97,12 @@ bool LogFile::fits(const FilePlace& place) const {
   return place_.size_seen >= place.offset && matches(place.fingerprint, fd_);
 }
 
+bool LogFile::is_past_line_feed() const {
+  std::uint8_t last = '\n';
+  if (place_.size_seen == 0 || place_.offset != place_.size_seen + 1) return false;
+  return read_at(fd_, {&last, 1}, place_.size_seen - 1) == 1 && last != '\n';
+}
+
 std::ptrdiff_t LogFile::read(std::span<std::uint8_t> room) const { return read_at(fd_, room, place_.offset); }
 
 int LogFile::seek_last_line() {

@@ -50,6 +50,8 @@ class LogFile {
   // Looks at the file again, and returns false if it is not the one it was, but shorter than what was read of it, or
   // begun anew; then place() is what it was before.
   [[nodiscard]] bool look();
+  // The offset is one byte behind the end, and there is no LF at the end: who counts lines has counted one.
+  bool is_past_line_feed() const;
   // What is said of `place` fits this file, whatever its inode is.
   bool fits(const FilePlace& place) const;
   // There is more than was read. Looks.

@@ -649,6 +649,22 @@ TEST_CASE("followed log: resumed after rotations, it goes on in the old file and
   }
 }
 
+// KeptLines counts an LF for each line.
+TEST_CASE("followed log: resumed behind a last line without LF, it goes on behind the file") {
+  for (const bool is_copied : {false, true}) {
+    const Logs logs;
+    logs.write("a\nb");
+    LogPlace place = read_all(logs, "a\n");
+    place.offset = 4;
+    is_copied ? logs.copy_and_truncate() : logs.rotate();
+    logs.write("c\n");
+    Reader reader(logs);
+    REQUIRE(reader.log->resume(place) == 0);
+    CHECK(reader.reads("|c\n"));
+    CHECK(reader.told.nothing());
+  }
+}
+
 TEST_CASE("followed log: resumed after rotations to dated names") {
   for (const std::string pattern : {"app.log-2026010", "app-2026010", "app.log.2026-01-0"}) {
     const std::string ending = pattern.starts_with("app-") ? ".log" : "";
