@@ -214,7 +214,7 @@ bool FollowedLog::open_next(const Succession& succession, const Relative& left, 
   }
   told_trouble_ = 0;
   next_.grew_at = now();
-  tell_skipped(succession, left);
+  tell_skipped(succession, left, all);
   return true;
 }
 
@@ -309,11 +309,13 @@ Relative FollowedLog::current(const Family& family) const {
   return removed;
 }
 
-void FollowedLog::tell_skipped(const Succession& succession, const Relative& left) {
+void FollowedLog::tell_skipped(const Succession& succession, const Relative& left, const Family& all) {
+  const bool is_gone = file_.is_open() && left.path.empty();
+  const auto is_left = [&](const Relative& file) { return is_gone && is_archive_of_current(file); };
+  if (is_gone && !succession.next->is_log && begins_after(all, left) && std::none_of(all.begin(), all.end(), is_left))
+    listener_.on_lost(lost_between(path_));
   for (const Relative* file : succession.lost) {
-    // The file itself, read to its end and compressed since, by a compressor that does not keep its time.
-    const bool is_left = left.path.empty() && uncompressed_size(file->path) == file_.place().size_seen;
-    if (!is_left) listener_.on_lost(lost_archive(*file));
+    if (!is_left(*file)) listener_.on_lost(lost_archive(*file));
     remember(*file);
   }
   for (const Relative* file : succession.unclear) {
@@ -322,6 +324,11 @@ void FollowedLog::tell_skipped(const Succession& succession, const Relative& lef
                          LostBytes::Amount::unknown});
     remember(*file);
   }
+}
+
+// Read to its end and compressed since, by a compressor that does not keep its time.
+bool FollowedLog::is_archive_of_current(const Relative& file) const {
+  return file.is_compressed && uncompressed_size(file.path) == file_.place().size_seen;
 }
 
 void FollowedLog::tell_gone(const Family& family, const FilePlace& place, bool was_truncated) {

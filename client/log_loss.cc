@@ -1,5 +1,7 @@
 #include "client/log_loss.h"
 
+#include <algorithm>
+
 #include "client/wording.h"
 
 namespace cproto::client {
@@ -35,6 +37,16 @@ std::optional<LostBytes> lost_rest(const Relative& archive, const FilePlace& pla
   if (size < place.size_seen) return at_least(what, unread);
   if (size == place.offset) return std::nullopt;
   return at_least(what, size - place.offset);
+}
+
+bool begins_after(const Family& family, const Relative& file) {
+  return std::all_of(family.begin(), family.end(), [&](const Relative& other) {
+    return other.is_log || other.facts.modified_ns > file.facts.modified_ns;
+  });
+}
+
+LostBytes lost_between(const std::string& path) {
+  return at_least(printable(path) + " was removed after it was rotated, and perhaps others that followed", 0);
 }
 
 LostBytes lost_file(const std::string& path, const FilePlace& place) {

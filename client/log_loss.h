@@ -23,6 +23,11 @@ const Relative* find_archive(const Family& family, const FilePlace& place);
 // What of it was not read; nullopt if it was read to its end.
 std::optional<LostBytes> lost_rest(const Relative& archive, const FilePlace& place);
 
+// The oldest are removed first: if all that was rotated is newer than `file`, which is gone, more may be gone than
+// that.
+bool begins_after(const Family& family, const Relative& file);
+LostBytes lost_between(const std::string& path);
+
 // The file is nowhere.
 LostBytes lost_file(const std::string& path, const FilePlace& place);
 

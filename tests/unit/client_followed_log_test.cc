@@ -544,6 +544,32 @@ TEST_CASE("followed log: one that was compressed between two looks is told as lo
   CHECK(reader.told.lost[0].amount == LostBytes::Amount::at_least);
 }
 
+TEST_CASE("followed log: removed with those that followed it, that is told; compressed, it is not") {
+  for (const bool is_removed : {true, false}) {
+    const Logs logs;
+    logs.write("a\n");
+    Reader reader(logs);
+    REQUIRE(reader.log->begin(false) == 0);
+    CHECK(reader.reads("a\n"));
+    for (const char* line : {"b\n", "c\n"}) {
+      usleep(10'000);
+      logs.rotate();
+      if (is_removed && logs.has("app.log.2")) logs.remove("app.log.2");
+      logs.write(line);
+    }
+    usleep(10'000);
+    logs.rotate();
+    is_removed ? logs.remove("app.log.2") : logs.compress("app.log.3");
+    logs.write("d\n");
+    CHECK(reader.reads(is_removed ? "a\n|c\n|d\n" : "a\n|b\n|c\n|d\n"));
+    CHECK(reader.told.lost.size() == (is_removed ? 1 : 0));
+    for (const LostBytes& lost : reader.told.lost) {
+      CHECK(lost.what == logs.path() + " was removed after it was rotated, and perhaps others that followed");
+      CHECK(lost.amount == LostBytes::Amount::unknown);
+    }
+  }
+}
+
 TEST_CASE("followed log: copied and truncated after all was read, it is read from its start") {
   const Logs logs;
   logs.write("a\n");
