@@ -40,6 +40,7 @@ class TestLoop {
 class Logs {
  public:
   Logs() { REQUIRE(mkdtemp(directory_.data()) != nullptr); }
+  explicit Logs(const std::string& text) : Logs() { write(text); }
   ~Logs() { fs::remove_all(directory_); }
 
   std::string path(const std::string& name = "app.log") const { return directory_ + "/" + name; }
@@ -58,15 +59,17 @@ class Logs {
     while (has("app.log." + std::to_string(last))) ++last;
     for (; last > 1; --last) rename("app.log." + std::to_string(last - 1), "app.log." + std::to_string(last));
   }
-  void rotate() const {
+  // `text` is what the new one begins with.
+  void rotate(const std::string& text = "") const {
     make_room();
     rename("app.log", "app.log.1");
-    write("");
+    write(text);
   }
-  void copy_and_truncate() const {
+  void copy_and_truncate(const std::string& text = "") const {
     make_room();
     fs::copy_file(path(), path("app.log.1"));
     truncate();
+    write(text);
   }
   // As gzip leaves it, but for what is in it. It keeps the time.
   void compress(const std::string& name, bool keeps_time = true) const {
@@ -168,12 +171,25 @@ class Reader {
   std::unique_ptr<FollowedLog> log;
 };
 
+// Has read the log from its start to its end.
+struct Begun : Reader {
+  Begun(const Logs& logs, const std::string& expected, FollowTimes times = kFast) : Reader(logs, "app.log", times) {
+    REQUIRE(log->begin(false) == 0);
+    CHECK(reads(expected));
+    CHECK(told.nothing());
+  }
+};
+
+struct Resumed : Reader {
+  Resumed(const Logs& logs, const LogPlace& place, const std::string& name = "app.log", FollowTimes times = kFast)
+      : Reader(logs, name, times) {
+    REQUIRE(log->resume(place) == 0);
+  }
+};
+
 // Reads the log from its start to its end, and says where it stands.
 LogPlace read_all(const Logs& logs, const std::string& expected) {
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads(expected));
-  CHECK(reader.told.nothing());
+  const Begun reader(logs, expected);
   return reader.log->place();
 }
 
@@ -239,8 +255,7 @@ void check_random_life(std::uint64_t seed, Rotated rotated) {
     } else if (action < 95) {
       before = all_read().substr(0, kept_size);
       CHECK(reader->told.nothing());
-      reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
-      REQUIRE(reader->log->resume(kept) == 0);
+      reader = std::make_unique<Resumed>(logs, kept, "app.log", kVeryFast);
     }
   }
   for (const Instant end = now() + 10s; all_read().size() < written.size() && now() < end;) reader->run_for(5ms);
@@ -261,8 +276,7 @@ void check_random_life(std::uint64_t seed, Rotated rotated) {
 // As fast as they can: a thread that writes and rotates, and readers that are each resumed where the one before was.
 void check_rotated_meanwhile(Rotated rotated) {
   INFO("kind " << static_cast<int>(rotated));
-  const Logs logs;
-  logs.write("");
+  const Logs logs("");
   std::string written;
   std::thread writer([&] {
     Random random(1);
@@ -283,8 +297,7 @@ void check_rotated_meanwhile(Rotated rotated) {
     before += reader->stream;
     const LogPlace place = reader->counted_place();
     CHECK(reader->told.nothing());
-    reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
-    REQUIRE(reader->log->resume(place) == 0);
+    reader = std::make_unique<Resumed>(logs, place, "app.log", kVeryFast);
   }
   writer.join();
   const auto all_read = [&] {
@@ -300,19 +313,15 @@ void check_rotated_meanwhile(Rotated rotated) {
 }  // namespace
 
 TEST_CASE("followed log: read from its start, and on as it grows") {
-  const Logs logs;
-  logs.write("a\nb\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\nb\n"));
+  const Logs logs("a\nb\n");
+  Begun reader(logs, "a\nb\n");
   logs.write("c\n");
   CHECK(reader.reads("a\nb\nc\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: its generation changes with its first bytes and with its file, and not with each line") {
-  const Logs logs;
-  logs.write("");
+  const Logs logs("");
   Reader reader(logs);
   REQUIRE(reader.log->begin(false) == 0);
   std::uint64_t generation = reader.log->generation();
@@ -328,15 +337,13 @@ TEST_CASE("followed log: its generation changes with its first bytes and with it
   CHECK(has_changed());
   grow("c\n");
   CHECK_FALSE(has_changed());
-  logs.rotate();
-  logs.write("d\n");
+  logs.rotate("d\n");
   CHECK(reader.reads(expected + "|d\n"));
   CHECK(has_changed());
 }
 
 TEST_CASE("followed log: read from its end, which is behind the last whole line") {
-  const Logs logs;
-  logs.write(std::string(200'000, 'x') + "\nhal");
+  const Logs logs(std::string(200'000, 'x') + "\nhal");
   Reader reader(logs);
   REQUIRE(reader.log->begin(true) == 0);
   CHECK(reader.reads(""));
@@ -358,8 +365,7 @@ TEST_CASE("followed log: one that is not there yet is waited for, and so is its 
 }
 
 TEST_CASE("followed log: news comes at once where the directory can be watched") {
-  const Logs logs;
-  logs.write("");
+  const Logs logs("");
   Reader reader(logs, "app.log", {2s, 30s, 60s});
   REQUIRE(reader.log->begin(false) == 0);
   REQUIRE(reader.take() == ByteInput::Got::wait);
@@ -370,22 +376,16 @@ TEST_CASE("followed log: news comes at once where the directory can be watched")
 }
 
 TEST_CASE("followed log: half a line waits for the rest of it") {
-  const Logs logs;
-  logs.write("a\nha");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\nha");
+  Begun reader(logs, "a\n");
   CHECK(reader.log->place().offset == 2);
   logs.write("lf\n");
   CHECK(reader.reads("a\nhalf\n"));
 }
 
 TEST_CASE("followed log: rotated, the old file is read to its end before the new one") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   logs.write("b\n");
   logs.rename("app.log", "app.log.1");
   logs.write("c\n", "app.log.1");
@@ -395,13 +395,9 @@ TEST_CASE("followed log: rotated, the old file is read to its end before the new
 }
 
 TEST_CASE("followed log: a rotated one is not left before it is quiet") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs, "app.log", {60ms, 10s, 4ms});
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
-  logs.rotate();
-  logs.write("new\n");
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n", {60ms, 10s, 4ms});
+  logs.rotate("new\n");
   std::string old = "a\n";
   for (int i = 0; i < 4; ++i) {
     logs.write("old\n", "app.log.1");
@@ -412,13 +408,9 @@ TEST_CASE("followed log: a rotated one is not left before it is quiet") {
 }
 
 TEST_CASE("followed log: a rotated one that never becomes quiet does not hold up the new one") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs, "app.log", {1s, 30ms, 4ms});
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
-  logs.rotate();
-  logs.write("new\n");
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n", {1s, 30ms, 4ms});
+  logs.rotate("new\n");
   for (int i = 0; i < 50 && reader.stream.find("new") == std::string::npos; ++i) {
     logs.write("o\n", "app.log.1");
     reader.run_for(4ms);
@@ -428,24 +420,16 @@ TEST_CASE("followed log: a rotated one that never becomes quiet does not hold up
 }
 
 TEST_CASE("followed log: a last line without LF ends with its file") {
-  const Logs logs;
-  logs.write("a\nb");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
-  logs.rotate();
-  logs.write("c\n");
+  const Logs logs("a\nb");
+  Begun reader(logs, "a\n");
+  logs.rotate("c\n");
   CHECK(reader.reads("a\nb|c\n"));
 }
 
 TEST_CASE("followed log: what is written late to the file before is read, and then the new one on from where it was") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
-  logs.rotate();
-  logs.write("b\n");
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
+  logs.rotate("b\n");
   CHECK(reader.reads("a\n|b\n"));
   logs.write("late\n", "app.log.1");
   CHECK(reader.reads("a\n|b\n|late\n|"));
@@ -455,13 +439,9 @@ TEST_CASE("followed log: what is written late to the file before is read, and th
 }
 
 TEST_CASE("followed log: late bytes do not cut a line of the new file in two") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
-  logs.rotate();
-  logs.write("b\nha");
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
+  logs.rotate("b\nha");
   CHECK(reader.reads("a\n|b\n"));
   logs.write("la", "app.log.1");
   CHECK(reader.reads("a\n|b\n|la|"));
@@ -470,39 +450,29 @@ TEST_CASE("followed log: late bytes do not cut a line of the new file in two") {
 }
 
 TEST_CASE("followed log: late bytes are read before their file is too old to be looked at") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   Reader reader(logs);
   REQUIRE(reader.log->begin(false) == 0);
-  logs.rotate();
-  logs.write("b\n");
+  logs.rotate("b\n");
   REQUIRE(reader.reads("a\n|b\n"));
   logs.write("late\n", "app.log.1");
-  logs.rotate();
-  logs.write("c\n");
+  logs.rotate("c\n");
   CHECK(reader.reads("a\n|b\n|late\n||c\n"));
 }
 
 TEST_CASE("followed log: rotated several times between two looks, each file is read once and in order") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   for (const char* line : {"b\n", "c\n", "d\n", "e\n"}) {
-    logs.rotate();
-    logs.write(line);
+    logs.rotate(line);
   }
   CHECK(reader.reads("a\n|b\n|c\n|d\n|e\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: a rotated one that was removed at once is still read to its end") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   logs.write("b\n");
   logs.remove("app.log");
   logs.write("c\n");
@@ -512,11 +482,8 @@ TEST_CASE("followed log: a rotated one that was removed at once is still read to
 
 TEST_CASE("followed log: one that was read and then compressed is not lost") {
   for (const bool keeps_time : {true, false}) {
-    const Logs logs;
-    logs.write("a\n");
-    Reader reader(logs);
-    REQUIRE(reader.log->begin(false) == 0);
-    CHECK(reader.reads("a\n"));
+    const Logs logs("a\n");
+    Begun reader(logs, "a\n");
     logs.rotate();
     logs.compress("app.log.1", keeps_time);
     logs.write("b\n");
@@ -526,14 +493,10 @@ TEST_CASE("followed log: one that was read and then compressed is not lost") {
 }
 
 TEST_CASE("followed log: one that was compressed between two looks is told as lost") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   usleep(10'000);  // a file is stamped with a clock that has some milliseconds' steps
-  logs.rotate();
-  logs.write("lost\n");
+  logs.rotate("lost\n");
   logs.rotate();
   logs.compress("app.log.1");
   logs.write("c\n");
@@ -546,11 +509,8 @@ TEST_CASE("followed log: one that was compressed between two looks is told as lo
 
 TEST_CASE("followed log: removed with those that followed it, that is told; compressed, it is not") {
   for (const bool is_removed : {true, false}) {
-    const Logs logs;
-    logs.write("a\n");
-    Reader reader(logs);
-    REQUIRE(reader.log->begin(false) == 0);
-    CHECK(reader.reads("a\n"));
+    const Logs logs("a\n");
+    Begun reader(logs, "a\n");
     for (const char* line : {"b\n", "c\n"}) {
       usleep(10'000);
       logs.rotate();
@@ -571,11 +531,8 @@ TEST_CASE("followed log: removed with those that followed it, that is told; comp
 }
 
 TEST_CASE("followed log: copied and truncated after all was read, it is read from its start") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   logs.copy_and_truncate();
   CHECK(reader.reads("a\n|"));
   logs.write("b\n");
@@ -584,42 +541,30 @@ TEST_CASE("followed log: copied and truncated after all was read, it is read fro
 }
 
 TEST_CASE("followed log: copied and truncated, the rest that was not read is in the copy") {
-  const Logs logs;
-  logs.write("a\nb");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\nb");
+  Begun reader(logs, "a\n");
   logs.write("c\nd\n");
-  logs.copy_and_truncate();
-  logs.write("e\n");
+  logs.copy_and_truncate("e\n");
   CHECK(reader.reads("a\nbc\nd\n|e\n"));
   CHECK(reader.told.nothing());
   logs.write("f\n");
-  logs.copy_and_truncate();
-  logs.write("g\n");
+  logs.copy_and_truncate("g\n");
   CHECK(reader.reads("a\nbc\nd\n|e\nf\n|g\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: truncated and grown past our place is seen by its first bytes") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   logs.write("b\n");
-  logs.copy_and_truncate();
-  logs.write("new and longer\n");
+  logs.copy_and_truncate("new and longer\n");
   CHECK(reader.reads("a\nb\n|new and longer\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: truncated without a copy, it is read from its start, and that is said") {
-  const Logs logs;
-  logs.write("a\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->begin(false) == 0);
-  CHECK(reader.reads("a\n"));
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
   logs.truncate();
   CHECK(reader.reads("a\n|"));
   logs.write("b\n");
@@ -630,8 +575,7 @@ TEST_CASE("followed log: truncated without a copy, it is read from its start, an
 }
 
 TEST_CASE("followed log: truncated without a copy, what was known of and not read is lost") {
-  const Logs logs;
-  logs.write(std::string(kReadSize, '\n') + "1234");
+  const Logs logs(std::string(kReadSize, '\n') + "1234");
   Reader reader(logs);
   REQUIRE(reader.log->begin(false) == 0);
   REQUIRE(reader.log->fill() == ByteInput::Got::some);
@@ -644,13 +588,11 @@ TEST_CASE("followed log: truncated without a copy, what was known of and not rea
 }
 
 TEST_CASE("followed log: resumed in the same file, it goes on where it was") {
-  const Logs logs;
-  logs.write("a\nb\n");
+  const Logs logs("a\nb\n");
   LogPlace place = read_all(logs, "a\nb\n");
   logs.write("c\n");
   place.offset -= 2;
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.log->place().offset == place.offset);
   CHECK(reader.reads("b\nc\n"));
   CHECK(reader.told.nothing());
@@ -658,18 +600,15 @@ TEST_CASE("followed log: resumed in the same file, it goes on where it was") {
 
 TEST_CASE("followed log: resumed after rotations, it goes on in the old file and then in those that followed") {
   for (const int rotations : {1, 3, 12}) {
-    const Logs logs;
-    logs.write("a\n");
+    const Logs logs("a\n");
     const LogPlace place = read_all(logs, "a\n");
     std::string expected = "rest\n";
     logs.write(expected);
     for (int i = 0; i < rotations; ++i) {
-      logs.rotate();
-      logs.write(std::to_string(i) + "\n");
+      logs.rotate(std::to_string(i) + "\n");
       expected += "|" + std::to_string(i) + "\n";
     }
-    Reader reader(logs);
-    REQUIRE(reader.log->resume(place) == 0);
+    Resumed reader(logs, place);
     CHECK(reader.reads(expected));
     CHECK(reader.told.nothing());
   }
@@ -678,14 +617,11 @@ TEST_CASE("followed log: resumed after rotations, it goes on in the old file and
 // KeptLines counts an LF for each line.
 TEST_CASE("followed log: resumed behind a last line without LF, it goes on behind the file") {
   for (const bool is_copied : {false, true}) {
-    const Logs logs;
-    logs.write("a\nb");
+    const Logs logs("a\nb");
     LogPlace place = read_all(logs, "a\n");
     place.offset = 4;
-    is_copied ? logs.copy_and_truncate() : logs.rotate();
-    logs.write("c\n");
-    Reader reader(logs);
-    REQUIRE(reader.log->resume(place) == 0);
+    is_copied ? logs.copy_and_truncate("c\n") : logs.rotate("c\n");
+    Resumed reader(logs, place);
     CHECK(reader.reads("|c\n"));
     CHECK(reader.told.nothing());
   }
@@ -703,42 +639,36 @@ TEST_CASE("followed log: resumed after rotations to dated names") {
     logs.write("c\n", pattern + "3" + ending);
     logs.write("other\n", "app.log.errors");
     logs.write("d\n");
-    Reader reader(logs);
-    REQUIRE(reader.log->resume(place) == 0);
+    Resumed reader(logs, place);
     CHECK(reader.reads("|b\n|c\n|d\n"));
     CHECK(reader.told.nothing());
   }
 }
 
 TEST_CASE("followed log: resumed, what is written late to the file before is read") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   LogPlace place;
   {
     Reader reader(logs);
     REQUIRE(reader.log->begin(false) == 0);
-    logs.rotate();
-    logs.write("b\n");
+    logs.rotate("b\n");
     REQUIRE(reader.reads("a\n|b\n"));
     place = reader.log->place();
   }
   REQUIRE(place.previous.has_value());
   logs.write("late\n", "app.log.1");
   logs.write("c\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("c\n|late\n|"));
 }
 
 TEST_CASE("followed log: resumed within late bytes, nothing of the newer file comes twice") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   LogPlace place;
   {
     Reader reader(logs);
     REQUIRE(reader.log->begin(false) == 0);
-    logs.rotate();
-    logs.write("b\n");
+    logs.rotate("b\n");
     REQUIRE(reader.reads("a\n|b\n"));
     logs.write("one\ntwo\n", "app.log.1");
     while (reader.log->fill() != ByteInput::Got::boundary) {
@@ -748,37 +678,31 @@ TEST_CASE("followed log: resumed within late bytes, nothing of the newer file co
     place = reader.log->place();
   }
   REQUIRE(place.next.has_value());
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("|two\n|"));
 }
 
 TEST_CASE("followed log: resumed after it was copied and truncated, it goes on in the copy") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   const LogPlace place = read_all(logs, "a\n");
   std::string expected = "rest\n";
   logs.write(expected);
   for (const std::string line : {"b, longer than what was\n", "c\n", "d\n"}) {
-    logs.copy_and_truncate();
-    logs.write(line);
+    logs.copy_and_truncate(line);
     expected += "|" + line;
   }
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads(expected));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: resumed, another file with the old one's inode is not taken for it") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   LogPlace place = read_all(logs, "a\n");
   logs.rename("app.log", "app.log.1");
   logs.write("another log, and a longer one\n");
   place.inode = facts_of(logs.path())->inode;
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("|another log, and a longer one\n"));
   CHECK(reader.told.nothing());
 }
@@ -796,16 +720,14 @@ TEST_CASE("followed log: resumed where it was empty, what was copied from it and
     logs.copy_and_truncate();
   }
   logs.write("c\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("a\n|b\n|c\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: resumed where it was filled just after it was seen empty, it is found again in the copy") {
   for (const std::string line : {"c\n", "c, longer than what was\n"}) {
-    const Logs logs;
-    logs.write("");
+    const Logs logs("");
     Reader reader(logs);
     REQUIRE(reader.log->begin(false) == 0);
     REQUIRE(reader.take() == ByteInput::Got::wait);
@@ -815,31 +737,26 @@ TEST_CASE("followed log: resumed where it was filled just after it was seen empt
     REQUIRE(reader.reads("a\n"));
     const LogPlace place = reader.counted_place();
     logs.write("b\n");
-    logs.copy_and_truncate();
-    logs.write(line);
-    Reader resumed(logs);
-    REQUIRE(resumed.log->resume(place) == 0);
+    logs.copy_and_truncate(line);
+    Resumed resumed(logs, place);
     CHECK(resumed.reads("b\n|" + line));
     CHECK(resumed.told.nothing());
   }
 }
 
 TEST_CASE("followed log: resumed when it was read and compressed since, nothing is lost") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   const LogPlace place = read_all(logs, "a\n");
   logs.rotate();
   logs.compress("app.log.1");
   logs.write("b\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("b\n"));
   CHECK(reader.told.nothing());
 }
 
 TEST_CASE("followed log: resumed when its rest was compressed, that is lost, and what is not compressed is read") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   const LogPlace place = read_all(logs, "a\n");
   for (const char* line : {"rest\n", "whole file\n", "b\n"}) {
     usleep(10'000);
@@ -849,8 +766,7 @@ TEST_CASE("followed log: resumed when its rest was compressed, that is lost, and
   logs.write("c\n");
   logs.compress("app.log.3");
   logs.compress("app.log.2");
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place);
   CHECK(reader.reads("b\n|c\n"));
   REQUIRE(reader.told.lost.size() == 2);
   CHECK(reader.told.lost[0].what == logs.path("app.log.3.gz") + " was compressed before it was read to its end");
@@ -861,15 +777,13 @@ TEST_CASE("followed log: resumed when its rest was compressed, that is lost, and
 
 TEST_CASE("followed log: resumed when the old file was removed, what was known of it is lost") {
   for (const bool is_read : {true, false}) {
-    const Logs logs;
-    logs.write("a\nrest\n");
+    const Logs logs("a\nrest\n");
     LogPlace place = read_all(logs, "a\nrest\n");
     if (!is_read) place.offset = 2;
     logs.write("elsewhere\n", "app.log.errors");
     logs.remove("app.log");
     logs.write("b\n");
-    Reader reader(logs);
-    REQUIRE(reader.log->resume(place) == 0);
+    Resumed reader(logs, place);
     CHECK(reader.reads("b\n"));
     REQUIRE(reader.told.lost.size() == 1);
     CHECK(reader.told.lost[0].what.starts_with(logs.path()));
@@ -879,17 +793,14 @@ TEST_CASE("followed log: resumed when the old file was removed, what was known o
 }
 
 TEST_CASE("followed log: resumed before its directory is there, it is waited for, and nothing is lost or read again") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   const LogPlace place = read_all(logs, "a\n");
   logs.write("b\n");
-  logs.rotate();
-  logs.write("c\n");
+  logs.rotate("c\n");
   fs::create_directory(logs.path("unmounted"));
   fs::create_directory(logs.path("mounted"));
   for (const char* name : {"app.log", "app.log.1"}) logs.rename(name, "mounted/" + std::string(name));
-  Reader reader(logs, "unmounted/app.log");
-  REQUIRE(reader.log->resume(place) == 0);
+  Resumed reader(logs, place, "unmounted/app.log");
   CHECK(reader.reads(""));
   CHECK(reader.log->place() == place);
   fs::remove(logs.path("unmounted"));
@@ -902,16 +813,12 @@ TEST_CASE("followed log: resumed when it had been waited for, only what came sin
   const Logs logs;
   logs.write("old\n", "app.log.1");
   usleep(10'000);
-  Reader waiting(logs);
-  REQUIRE(waiting.log->begin(false) == 0);
-  CHECK(waiting.reads(""));
+  Begun waiting(logs, "");
   const LogPlace place = waiting.log->place();
   usleep(10'000);
   logs.write("a\n");
-  logs.rotate();
-  logs.write("b\n");
-  Reader reader(logs);
-  REQUIRE(reader.log->resume(place) == 0);
+  logs.rotate("b\n");
+  Resumed reader(logs, place);
   CHECK(reader.reads("a\n|b\n"));
   CHECK(reader.told.nothing());
 }
@@ -947,12 +854,10 @@ TEST_CASE("followed log: what can be no log is refused") {
 
 TEST_CASE("followed log: one that cannot be read is refused at first, and later waited for") {
   if (::geteuid() == 0) return;  // root reads everything
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   Reader reader(logs);
   REQUIRE(reader.log->begin(false) == 0);
-  logs.rotate();
-  logs.write("b\n");
+  logs.rotate("b\n");
   ::chmod(logs.path().c_str(), 0);
   CHECK(Reader(logs).log->begin(false) == EACCES);
   CHECK(reader.reads("a\n"));
@@ -965,8 +870,7 @@ TEST_CASE("followed log: one that cannot be read is refused at first, and later 
   const LogPlace place = reader.log->place();
   logs.write("c\n");
   ::chmod(logs.path().c_str(), 0);
-  Reader resumed(logs);
-  REQUIRE(resumed.log->resume(place) == 0);
+  Resumed resumed(logs, place);
   CHECK(resumed.reads(""));
   CHECK(resumed.told.notes.size() == 1);
   ::chmod(logs.path().c_str(), 0600);
@@ -975,8 +879,7 @@ TEST_CASE("followed log: one that cannot be read is refused at first, and later 
 }
 
 TEST_CASE("followed log: a directory in its place is told once, and the log waited for") {
-  const Logs logs;
-  logs.write("a\n");
+  const Logs logs("a\n");
   Reader reader(logs);
   REQUIRE(reader.log->begin(false) == 0);
   logs.rename("app.log", "app.log.1");
@@ -990,8 +893,7 @@ TEST_CASE("followed log: a directory in its place is told once, and the log wait
 }
 
 TEST_CASE("followed log: its lines are messages, over boundaries and late bytes") {
-  const Logs logs;
-  logs.write("a\nb");
+  const Logs logs("a\nb");
   Told told;
   TestLoop loop;
   auto input = std::make_unique<FollowedLog>(
@@ -1013,8 +915,7 @@ TEST_CASE("followed log: its lines are messages, over boundaries and late bytes"
     }
   };
   take_until(1);
-  logs.rotate();
-  logs.write("c\nd");
+  logs.rotate("c\nd");
   take_until(3);
   logs.write("late", "app.log.1");
   take_until(4);
