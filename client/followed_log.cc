@@ -311,11 +311,11 @@ Relative FollowedLog::current(const Family& family) const {
 
 void FollowedLog::tell_skipped(const Succession& succession, const Relative& left, const Family& all) {
   const bool is_gone = file_.is_open() && left.path.empty();
-  const auto is_left = [&](const Relative& file) { return is_gone && is_archive_of_current(file); };
-  if (is_gone && !succession.next->is_log && begins_after(all, left) && std::none_of(all.begin(), all.end(), is_left))
+  const Relative* own = is_gone ? find_own_archive(all) : nullptr;
+  if (is_gone && own == nullptr && !succession.next->is_log && begins_after(all, left))
     listener_.on_lost(lost_between(path_));
   for (const Relative* file : succession.lost) {
-    if (!is_left(*file)) listener_.on_lost(lost_archive(*file));
+    if (own == nullptr || *file != *own) listener_.on_lost(lost_archive(*file));
     remember(*file);
   }
   for (const Relative* file : succession.unclear) {
@@ -326,9 +326,10 @@ void FollowedLog::tell_skipped(const Succession& succession, const Relative& lef
   }
 }
 
-// Read to its end and compressed since, by a compressor that does not keep its time.
-bool FollowedLog::is_archive_of_current(const Relative& file) const {
-  return file.is_compressed && uncompressed_size(file.path) == file_.place().size_seen;
+// Not every compressor keeps its time.
+const Relative* FollowedLog::find_own_archive(const Family& all) const {
+  const Relative* archive = find_archive(all, file_.place());
+  return archive != nullptr && uncompressed_size(archive->path) == file_.place().size_seen ? archive : nullptr;
 }
 
 void FollowedLog::tell_gone(const Family& family, const FilePlace& place, bool was_truncated) {

@@ -112,7 +112,8 @@ class FollowedLog final : public ByteInput {
   // Opens what is next, and tells what cannot be read before it. Returns false if it is to be tried again.
   bool open_next(const Succession& succession, const Relative& left, const Family& all);
   void tell_skipped(const Succession& succession, const Relative& left, const Family& all);
-  bool is_archive_of_current(const Relative& file) const;
+  // The file being read, which was compressed since.
+  const Relative* find_own_archive(const Family& all) const;
   void tell_gone(const Family& family, const FilePlace& place, bool was_truncated);
   // Once for each time it begins.
   void tell_trouble(int error);
