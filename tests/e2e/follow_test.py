@@ -2,11 +2,31 @@
 import collections
 import json
 import os
+import re
 import signal
+import subprocess
 import threading
 import time
 
 from support import LONG, TestCase, main, numbered_lines, size_of, wait_for
+
+
+def make_room(path):
+    """app.log.2.gz -> app.log.3.gz, app.log.1 -> app.log.2: as logrotate does before it sets the log aside."""
+    for i in range(20, 0, -1):
+        for ending in ("", ".gz"):
+            old = beside(path, "%d%s" % (i, ending))
+            if old.exists():
+                old.rename(beside(path, "%d%s" % (i + 1, ending)))
+
+
+def beside(path, ending):
+    return path.with_name("%s.%s" % (path.name, ending))
+
+
+def append(path, text):
+    with open(path, "ab") as file:
+        file.write(text)
 
 
 class Writer(threading.Thread):
@@ -24,13 +44,12 @@ class Writer(threading.Thread):
         for i, chunk in enumerate(self.cut()):
             if i > 0:
                 self.rotated_at.append(self.written)
+                make_room(self.path)
                 if self.copytruncate:
-                    self.shift()
-                    (self.path.parent / (self.path.name + ".1")).write_bytes(self.path.read_bytes())
+                    beside(self.path, 1).write_bytes(self.path.read_bytes())
                     os.truncate(self.path, 0)
                 else:
-                    self.shift()
-                    os.rename(self.path, str(self.path) + ".1")
+                    self.path.rename(beside(self.path, 1))
                     late = chunk.index(b"\n", 1000) + 1
                     file.write(chunk[:late])  # it has not heard of it yet
                     self.written += chunk.count(b"\n", 0, late)
@@ -54,16 +73,11 @@ class Writer(threading.Thread):
             at = end
         return chunks + [self.lines[at:]]
 
-    def shift(self):
-        for i in range(self.rotations + 1, 0, -1):
-            old = self.path.parent / ("%s.%d" % (self.path.name, i))
-            if old.exists():
-                old.rename(self.path.parent / ("%s.%d" % (self.path.name, i + 1)))
-
 
 def difference(arrived, expected):
     """Which of numbered lines are missing, are there more than once, and are at a wrong place, as ranges of numbers."""
-    numbers = [int(line.split()[1]) if len(line.split()) > 1 else 0 for line in arrived.splitlines()]
+    found = [re.match(rb"line (\d+)", line) for line in arrived.splitlines()]
+    numbers = [int(match[1]) if match else 0 for match in found]
     count = collections.Counter(numbers)
     wanted = range(1, expected.count(b"\n") + 1)
     jumps = ["%d after %d" % (b, a) for a, b in zip([0] + numbers, numbers) if b != a + 1]
@@ -83,47 +97,52 @@ def ranges(numbers):
 
 
 class Follow(TestCase):
-    def log(self, content=b""):
-        path = self.directory / "app.log"
-        path.write_bytes(content)
-        return path
+    def setUp(self):
+        super().setUp()
+        self.path = self.directory / "app.log"
 
-    def follow(self, daemon, path, *arguments, **options):
-        return self.sender(daemon, "--follow", path, *arguments, **options)
+    def follow(self, daemon, *arguments, **options):
+        return self.sender(daemon, "--follow", self.path, *arguments, **options)
+
+    def followed(self, *arguments):
+        """A log that was read so far: one line."""
+        daemon = self.daemon()
+        self.path.write_bytes(b"one\n")
+        sender = self.follow(daemon, *arguments)
+        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        return daemon, sender
+
+    @staticmethod
+    def kill(sender):
+        sender.process.kill()
+        sender.wait()
 
     def kill_unreached(self, sender):
         """A follower whose server is away."""
         wait_for(lambda: "connection refused" in sender.errors, lambda: sender.errors)
-        sender.process.kill()
-        sender.wait()
+        self.kill(sender)
 
     def end(self, sender):
         sender.process.terminate()
         self.assertEqual(sender.wait(), 0, sender.errors)
 
     def test_what_is_there_and_what_comes_arrives_and_a_line_that_is_not_whole_waits(self):
-        daemon = self.daemon()
-        path = self.log(b"one\ntwo\n")
-        sender = self.follow(daemon, path)
+        daemon, sender = self.followed()
+        append(self.path, b"two\nthr")
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
-        with open(path, "ab") as file:
-            file.write(b"thr")
-            file.flush()
-            time.sleep(0.3)
-            self.assertEqual(daemon.inbox("client").read_bytes(), b"one\ntwo\n")
-            file.write(b"ee\n")
+        time.sleep(0.3)
+        self.assertEqual(daemon.inbox("client").read_bytes(), b"one\ntwo\n")
+        append(self.path, b"ee\n")
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\n")
         self.end(sender)
 
     def test_it_goes_on_where_it_was_ended_or_killed(self):
         daemon = self.daemon()
-        path = self.log(b"one\n")
-        expected = b"one\n"
+        expected = b""
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
-            sender = self.follow(daemon, path)
+            sender = self.follow(daemon)
             line = b"line %d\n" % len(expected)
-            with open(path, "ab") as file:
-                file.write(line)
+            append(self.path, line)
             expected += line
             self.assert_arrives(daemon.inbox("client"), expected)
             sender.process.send_signal(number)
@@ -133,49 +152,40 @@ class Follow(TestCase):
 
     def test_from_the_end_leaves_out_what_was_there(self):
         daemon = self.daemon()
-        path = self.log(b"old\n")
-        sender = self.follow(daemon, path, "--from-end")
+        self.path.write_bytes(b"old\n")
+        sender = self.follow(daemon, "--from-end")
         time.sleep(0.5)
-        with open(path, "ab") as file:
-            file.write(b"new\n")
+        append(self.path, b"new\n")
         self.assert_arrives(daemon.inbox("client"), b"new\n")
         self.end(sender)
 
     def test_a_log_that_is_not_there_yet_is_waited_for(self):
         daemon = self.daemon()
-        path = self.directory / "later.log"
-        sender = self.follow(daemon, path)
+        sender = self.follow(daemon)
         time.sleep(0.5)
-        path.write_bytes(b"first\n")
+        self.path.write_bytes(b"first\n")
         self.assert_arrives(daemon.inbox("client"), b"first\n")
         self.end(sender)
 
     def test_a_folder_is_no_log_and_without_a_place_to_remember_there_is_no_following(self):
         daemon = self.daemon()
         self.assertIn("Is a directory", self.send(daemon, "--follow", self.directory, status=66).errors)
-        self.assertIn("/proc/none", self.send(daemon, "--follow", self.log(), "--state", "/proc/none", status=73).errors)
+        self.assertIn("/proc/none", self.send(daemon, "--follow", self.path, "--state", "/proc/none", status=73).errors)
 
     def test_a_second_follower_is_told_who_the_first_is(self):
-        daemon = self.daemon()
-        path = self.log(b"one\n")
-        first = self.follow(daemon, path)
-        self.assert_arrives(daemon.inbox("client"), b"one\n")
-        second = self.send(daemon, "--follow", path, status=75)
+        daemon, first = self.followed()
+        second = self.send(daemon, "--follow", self.path, status=75)
         self.assertIn("app.log is being followed already (pid %d)" % first.process.pid, second.errors)
         self.end(first)
 
     def test_a_rotation_while_nobody_follows_loses_nothing(self):
-        daemon = self.daemon()
-        path = self.log(b"one\n")
-        sender = self.follow(daemon, path)
-        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        daemon, sender = self.followed()
         self.end(sender)
-        with open(path, "ab") as file:
-            file.write(b"two\n")
-        path.rename(str(path) + ".2")
-        (self.directory / "app.log.1").write_bytes(b"three\n")
-        path.write_bytes(b"four\n")
-        sender = self.follow(daemon, path)
+        append(self.path, b"two\n")
+        self.path.rename(beside(self.path, 2))
+        beside(self.path, 1).write_bytes(b"three\n")
+        self.path.write_bytes(b"four\n")
+        sender = self.follow(daemon)
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\nthree\nfour\n")
         self.end(sender)
 
@@ -183,15 +193,14 @@ class Follow(TestCase):
         daemon = self.daemon()
         daemon.terminate()
         for options, expected in (([], b"old\none\ntwo\n"), (["--from-end"], b"one\ntwo\n")):
-            path = self.log(b"old\n")
+            self.path.write_bytes(b"old\n")
             who = {"client": "client%d" % len(options)}
-            self.kill_unreached(self.follow(daemon, path, *options, **who))
-            with open(path, "ab") as file:
-                file.write(b"one\n")
-            path.rename(str(path) + ".1")
-            path.write_bytes(b"two\n")
-            self.kill_unreached(self.follow(daemon, path, *options, **who))
-            sender = self.follow(daemon, path, *options, **who)
+            self.kill_unreached(self.follow(daemon, *options, **who))
+            append(self.path, b"one\n")
+            self.path.rename(beside(self.path, 1))
+            self.path.write_bytes(b"two\n")
+            self.kill_unreached(self.follow(daemon, *options, **who))
+            sender = self.follow(daemon, *options, **who)
             daemon.start()
             self.assert_arrives(daemon.inbox(**who), expected)
             self.end(sender)
@@ -199,45 +208,62 @@ class Follow(TestCase):
 
     def test_a_session_that_is_lost_before_anything_was_durable_loses_no_line(self):
         daemon = self.daemon()
-        path = self.log()
-        sender = self.follow(daemon, path, "--verbose")
+        self.path.touch()
+        sender = self.follow(daemon, "--verbose")
         wait_for(lambda: "connected" in sender.errors, lambda: sender.errors)
-        for process in (daemon, sender.process):
-            process.kill()
-        sender.wait()
-        path.write_bytes(b"one\n")
-        path.rename(str(path) + ".1")
-        path.write_bytes(b"two\n")
-        sender = self.follow(daemon, path)
+        daemon.kill()
+        self.kill(sender)
+        self.path.write_bytes(b"one\n")
+        self.path.rename(beside(self.path, 1))
+        self.path.write_bytes(b"two\n")
+        sender = self.follow(daemon)
         daemon.start()
         self.assert_arrives(daemon.inbox("client"), b"one\ntwo\n")
         self.end(sender)
 
     def test_what_is_gone_before_it_was_read_is_told_with_its_bytes(self):
-        daemon = self.daemon()
-        path = self.log(b"one\n")
-        sender = self.follow(daemon, path)
-        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        daemon, sender = self.followed()
         self.end(sender)
-        with open(path, "ab") as file:
-            file.write(b"nobody reads this\n")
-        path.unlink()
-        path.write_bytes(b"another\n")
-        sender = self.follow(daemon, path, "--json")
+        append(self.path, b"nobody reads this\n")
+        self.path.unlink()
+        self.path.write_bytes(b"another\n")
+        sender = self.follow(daemon, "--json")
         self.assert_arrives(daemon.inbox("client"), b"one\nanother\n")
         self.end(sender)
         self.assertIn("lost: ", sender.errors)
         self.assertEqual(json.loads(sender.output)["losses"], 1)
 
+    def rotate_behind_a_reader_that_sleeps(self, away):
+        """`away` compresses or removes a rotated log with each rotation but the first."""
+        daemon, sender = self.followed()
+        sender.process.send_signal(signal.SIGSTOP)
+        for line in (b"two\n", b"three\n", b"four\n"):
+            make_room(self.path)
+            self.path.rename(beside(self.path, 1))
+            if beside(self.path, 2).exists():
+                away(beside(self.path, 2))
+            time.sleep(0.05)  # files are stamped with a clock that has steps
+            append(self.path, line)
+        sender.process.send_signal(signal.SIGCONT)
+        self.assert_arrives(daemon.inbox("client"), b"one\nthree\nfour\n")
+        self.end(sender)
+        return sender.errors
+
+    def test_what_was_compressed_before_it_was_read_is_told(self):
+        said = self.rotate_behind_a_reader_that_sleeps(lambda path: subprocess.run(["gzip", path], check=True))
+        self.assertIn("app.log.2.gz was compressed before it was read; at least 4 bytes", said)
+        self.assertEqual(said.count("lost: "), 1)
+
+    def test_what_was_removed_before_it_was_read_is_told(self):
+        said = self.rotate_behind_a_reader_that_sleeps(os.unlink)
+        self.assertIn("app.log was removed after it was rotated, and perhaps others", said)
+        self.assertEqual(said.count("lost: "), 1)
+
     def test_a_daemon_that_is_away_costs_nothing_but_delay(self):
-        daemon = self.daemon()
-        path = self.log(b"one\n")
-        sender = self.follow(daemon, path)
-        self.assert_arrives(daemon.inbox("client"), b"one\n")
+        daemon, sender = self.followed()
         daemon.terminate()
         lines = numbered_lines(50_000)
-        with open(path, "ab") as file:
-            file.write(lines)
+        append(self.path, lines)
         time.sleep(0.5)
         daemon.start()
         self.assert_arrives(daemon.inbox("client"), b"one\n" + lines)
@@ -245,14 +271,12 @@ class Follow(TestCase):
 
     def test_a_line_too_long_is_refused_by_its_number_and_the_rest_goes_on(self):
         daemon = self.daemon("[limits]\nmessage_size = \"1KiB\"\n")
-        path = self.log(b"one\n" + b"x" * 5000 + b"\nthree\n")
-        sender = self.follow(daemon, path)
+        append(self.path, b"one\n" + b"x" * 5000 + b"\nthree\n")
+        sender = self.follow(daemon)
         self.assert_arrives(daemon.inbox("client"), b"one\nthree\n")
-        sender.process.kill()
-        sender.wait()
-        with open(path, "ab") as file:
-            file.write(b"four\n" + b"y" * 3000 + b"\nsix\n")
-        again = self.follow(daemon, path)
+        self.kill(sender)
+        append(self.path, b"four\n" + b"y" * 3000 + b"\nsix\n")
+        again = self.follow(daemon)
         self.assert_arrives(daemon.inbox("client"), b"one\nthree\nfour\nsix\n")
         self.end(again)
         self.assertIn("line 2: larger than 1 KiB", sender.errors)
@@ -261,21 +285,20 @@ class Follow(TestCase):
     def rotate_and_kill(self, copytruncate):
         count, kills = (200_000, 30) if LONG else (60_000, 12)
         daemon = self.daemon()
-        path = self.log()
         lines = numbered_lines(count)
+        self.path.touch()
         log = daemon.inbox("client")
-        senders = [self.follow(daemon, path)]
+        senders = [self.follow(daemon)]
         rotations = 10 if LONG else 5
-        writer = Writer(path, lines, rotations, copytruncate, pause=0.02 if LONG else 0.01)
+        writer = Writer(self.path, lines, rotations, copytruncate, pause=0.02 if LONG else 0.01)
         killed = []
         for _ in range(kills):
             time.sleep(self.random.random() ** 3 * 0.8)  # often at once again
             who = "follower" if self.random.random() < 0.6 else "daemon"
             killed.append("%s, %d lines written, %d bytes arrived" % (who, writer.written, size_of(log)))
             if who == "follower":
-                senders[-1].process.kill()
-                senders[-1].wait()
-                senders.append(self.follow(daemon, path))
+                self.kill(senders[-1])
+                senders.append(self.follow(daemon))
             else:
                 daemon.kill()
                 daemon.start()
@@ -288,7 +311,7 @@ class Follow(TestCase):
         self.assert_stops(daemon)
         arrived = log.read_bytes()
         if arrived != lines:
-            self.fail("\n".join(["%s rotated behind lines %s; killed:" % (path, writer.rotated_at)] + killed +
+            self.fail("\n".join(["%s rotated behind lines %s; killed:" % (self.path, writer.rotated_at)] + killed +
                                 ["said: " + sender.errors for sender in senders if sender.errors] +
                                 [difference(arrived, lines)]))
 
@@ -312,8 +335,7 @@ class Lines(TestCase):
             wait_for(lambda: size_of(log) > target, "some lines", interval=0.0005)
             sender.process.send_signal(number)
             self.assertEqual(sender.wait(), -number)
-        with open(path, "ab") as file:
-            file.write(b"and one more\n")
+        append(path, b"and one more\n")
         sender = self.send(daemon, "--lines", path, "--window-size", 300)
         self.assertIn("continuing after line ", sender.errors)
         self.assert_stops(daemon)
