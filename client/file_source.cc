@@ -174,7 +174,7 @@ bool FileSource::can_continue() const {
 
 std::optional<Bytes> FileSource::take_bookmark() {
   if (!std::exchange(must_mark_, false)) return std::nullopt;
-  FilesPlace place;
+  FileBookmark place;
   place.index = static_cast<std::uint32_t>(index_);
   if (step_ > Step::header && !is_stream_) {
     place.identity = identity_;
@@ -185,7 +185,7 @@ std::optional<Bytes> FileSource::take_bookmark() {
 }
 
 Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& progressed) {
-  const std::optional<FilesPlace> place = decode_files_place(bookmark.place);
+  const std::optional<FileBookmark> place = decode_file_bookmark(bookmark.place);
   const std::uint64_t ended = progressed.messages - bookmark.messages;
   index_ = std::min<std::size_t>(files_.size(), (place ? place->index : 0) + ended);
   Resumed resumed{index_, {}, {}};

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "client/file_bookmark.h"
 #include "client/file_reader.h"
-#include "client/files_place.h"
 #include "client/input.h"
 #include "client/source.h"
 

@@ -27,14 +27,14 @@ struct FileIdentity {
   }
 };
 
-struct FilesPlace {
+struct FileBookmark {
   std::uint32_t index = 0;   // of the file in the command
   FileIdentity identity;     // zeros where it was not opened yet
   std::uint64_t pieces = 0;  // whole ones that were sent
   Digest chain{};            // of those
 };
 
-Bytes encode(const FilesPlace& place);
-std::optional<FilesPlace> decode_files_place(ByteView bytes);
+Bytes encode(const FileBookmark& place);
+std::optional<FileBookmark> decode_file_bookmark(ByteView bytes);
 
 }  // namespace cproto::client

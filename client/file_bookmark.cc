@@ -1,10 +1,10 @@
-#include "client/files_place.h"
+#include "client/file_bookmark.h"
 
 #include <algorithm>
 
 namespace cproto::client {
 
-Bytes encode(const FilesPlace& place) {
+Bytes encode(const FileBookmark& place) {
   Bytes bytes;
   ByteWriter writer(bytes);
   writer.u32(place.index);
@@ -18,9 +18,9 @@ Bytes encode(const FilesPlace& place) {
   return bytes;
 }
 
-std::optional<FilesPlace> decode_files_place(ByteView bytes) {
+std::optional<FileBookmark> decode_file_bookmark(ByteView bytes) {
   ByteReader reader(bytes);
-  FilesPlace place;
+  FileBookmark place;
   place.index = reader.u32();
   place.identity.device = reader.u64();
   place.identity.inode = reader.u64();
