@@ -123,7 +123,9 @@ Source::Resumed JournalSource::resume(const Bookmark& bookmark, const Progressed
   const std::uint64_t behind = progressed.messages - bookmark.messages;
   entries_before_ += behind;
   if (is_first && behind == 0) {
-    if (!reader_->seek_head()) failure_ = problem("the journal");
+    const JournalReader::Sought first = reader_->seek_cursor(cursor);
+    if (first == JournalReader::Sought::failed || !reader_->seek_head()) failure_ = problem("the journal");
+    if (first == JournalReader::Sought::gone) on_gap_();
   } else if (!go_on(cursor, is_first ? behind - 1 : behind) && !failure_) {
     on_gap_();
   }

@@ -244,13 +244,19 @@ TEST_CASE("journal source: behind an entry that is gone, it goes on with what is
   journal.write_numbers(4, 6, "b.journal");
   Following earlier(journal);
   CHECK_FALSE(earlier->begin().has_value());
+  const Bookmark first = earlier.mark(0);
   CHECK(earlier.take_number() == "1");
+  earlier.pass(10s);
   const Bookmark second = earlier.mark(1);
   journal.remove("a.journal");
   Following source(journal);
   source->resume(second, {5, 0, {}});
   CHECK(source.take_numbers() == Strings{"4", "5", "6"});
   CHECK(source.gaps() == 1);
+  Following unsent(journal);
+  unsent->resume(first, {0, 0, {}});
+  CHECK(unsent.take_numbers() == Strings{"4", "5", "6"});
+  CHECK(unsent.gaps() == 1);
 }
 
 TEST_CASE("journal source: fewer entries behind the bookmark than were sent are a gap") {
