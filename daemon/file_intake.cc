@@ -18,6 +18,8 @@ constexpr std::uint32_t kPartMode = 0600;
 constexpr std::uint32_t kDefaultMode = 0640;  // of a file of which none was announced
 constexpr std::size_t kChunkBytes = 1u << 20;
 constexpr Duration kRetry = 5s;
+// So long behind a message, another is likely to come.
+constexpr Duration kShared = 1s;
 // A step of less is not worth a second thread.
 constexpr std::uint64_t kSmallStep = 256 * 1024;
 // A payload that begins a buffer for many: of a large file.
@@ -231,13 +233,19 @@ void FileIntake::flush(Instant now) {
   }
 }
 
+// What a message waits for at the disk is a step.
+std::uint64_t FileIntake::step_bytes(Instant now) const {
+  const bool is_shared = messages_at_ && now - *messages_at_ < kShared;
+  return is_shared ? options_.shared_step_bytes : options_.step_bytes;
+}
+
 // A step waits for more as long as more is likely to come at once: within a file, and while the sender's window allows
 // it.
 bool FileIntake::is_due(Instant now, const Session& session) const {
   if (session.blocked_until > now) return false;
   const Unit& last = session.gathered.back();
   const bool is_within = last.kind == Unit::Kind::file && last.file->is_made;
-  return !is_within || is_settling_ || session.gathered_bytes >= options_.step_bytes ||
+  return !is_within || is_settling_ || session.gathered_bytes >= step_bytes(now) ||
          now - session.since >= options_.step_time || session.gathered_numbers * 2 >= session.window_size ||
          gathered_bytes_ >= options_.gathered_bytes_max;
 }
@@ -254,15 +262,20 @@ Instant FileIntake::next_deadline() const {
 
 // Within a file a step ends with a piece, where there is one: what is written later must not touch a page that was
 // synced, or that would be written twice.
-std::size_t FileIntake::units_of_step(const Session& session) {
+std::size_t FileIntake::units_of_step(const Session& session) const {
   const std::vector<Unit>& units = session.gathered;
-  if (units.back().kind != Unit::Kind::file) return units.size();
-  for (std::size_t i = units.size(); i > 0; --i) {
+  std::size_t count = 1;
+  for (std::uint64_t bytes = units[0].bytes.size(); count < units.size(); ++count) {
+    bytes += units[count].bytes.size();
+    if (bytes > step_bytes(now_)) break;
+  }
+  if (units[count - 1].kind != Unit::Kind::file) return count;
+  for (std::size_t i = count; i > 0; --i) {
     const Unit& unit = units[i - 1];
     const std::uint64_t end = unit.offset + unit.bytes.size();
     if (unit.kind == Unit::Kind::file && !unit.bytes.empty() && end % kPieceSize == 0) return i;
   }
-  return units.size();
+  return count;
 }
 
 void FileIntake::begin_step(std::uint64_t index) {

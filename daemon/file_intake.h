@@ -38,6 +38,7 @@ struct FileIntakeOptions {
   std::string parts;                             // "<store>/partial"
   std::string inbox;                             // whose group a file gets
   std::uint64_t step_bytes = 8u << 20;           // synced together at the most
+  std::uint64_t shared_step_bytes = 1u << 20;    // the same, while messages want the disk, too
   Duration step_time = 100ms;                    // a step waits so long for more
   std::uint64_t gathered_bytes_max = 64u << 20;  // of all sessions
 };
@@ -95,6 +96,8 @@ class FileIntake {
   // The session is over; what it left unfinished goes with this batch.
   void forget(std::uint64_t session, std::uint64_t batch);
 
+  // Somebody's messages go to the disk: for a while files leave it room.
+  void note_messages(Instant now) { messages_at_ = now; }
   // Begins what is due. Call once a turn of the loop.
   void flush(Instant now);
   Instant next_deadline() const;
@@ -145,8 +148,9 @@ class FileIntake {
   static Unit& extend(Session& session, Unit::Kind kind, const Position& after);
   void use_spare(Bytes& bytes);
   void keep_spares(std::vector<Unit>& units);
+  std::uint64_t step_bytes(Instant now) const;
   bool is_due(Instant now, const Session& session) const;
-  static std::size_t units_of_step(const Session& session);
+  std::size_t units_of_step(const Session& session) const;
   void count_gathered(Session& session);
   void begin_step(std::uint64_t index);
   Job writing_job(Step& step) const;
@@ -171,6 +175,7 @@ class FileIntake {
   std::vector<Bytes> spares_;  // buffers of earlier steps: memory that is warm
   std::unique_ptr<Step> step_;
   std::uint64_t steps_done_ = 0;
+  std::optional<Instant> messages_at_;
   Instant now_{};
   std::deque<std::pair<std::uint64_t, std::string>> doomed_;  // parts, and the batch from which on they are not needed
   bool is_settling_ = false;

@@ -238,6 +238,7 @@ void Store::tell_refusal(SessionEntry& entry, const Refusal& refusal) {
 void Store::append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after) {
   CPROTO_ASSERT(first == entry.appended.through.next());
   touch(entry);
+  intake_->note_messages(world_.now());
   journal_->append(
       {.type = RecordType::frames, .session = entry.index, .first = first, .count = count, .body = frames});
   entry.appended = after;

@@ -472,6 +472,31 @@ TEST_CASE("files: a connection is held while too much of its file waits for the 
   CHECK(end.store->room(end.session.entry) > 0);
 }
 
+TEST_CASE("files: while messages want the disk, too, less of a file is synced at a time") {
+  FileEnd end;
+  SessionEnd other(end, "web-2", "messages");
+  CHECK(other.connect() == "");
+  std::uint64_t unsynced = 0;
+  std::uint64_t most = 0;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    if (!path.starts_with("/store/partial/")) return 0;
+    if (op.kind == FileOp::Kind::write) most = std::max(most, unsynced += op.bytes.size());
+    if (op.kind == FileOp::Kind::sync_data || op.kind == FileOp::Kind::sync_all) unsynced = 0;
+    return 0;
+  };
+  const Bytes content = some_bytes(6u << 20);
+  end.session.send_file(named("alone"), content);
+  end.run(3s);
+  CHECK(most > 4u << 20);
+
+  most = 0;
+  other.send("a message");
+  end.session.send_file(named("beside"), content);
+  end.run(3s);
+  CHECK(end.file("beside") == content);
+  CHECK(most <= 1u << 20);
+}
+
 TEST_CASE("files: step by step, each frame is acknowledged without waiting for more") {
   FileEnd end;
   end.session.syn.mode = OperationMode::step_by_step;
