@@ -18,6 +18,9 @@ namespace {
 // As many values as CLI11 lets one option have without splitting what looks like a list: "[1,2]" is a message.
 constexpr int kManyValues = (1 << 25) - 1;
 
+// --lines without a FILE: what no argument can be. An empty one is a variable of a script that was not set.
+const std::string kNoFile(1, '\0');
+
 // The options as CLI11 found them, before anything is made of them. Values are taken as they were written: none of
 // CLI11's conversions, to which "{}" and "[a]" mean something; nor its positional arguments, for the same reason.
 class RawArguments {
@@ -26,7 +29,7 @@ class RawArguments {
     app_.set_help_flag("-h,--help");
     app_.set_version_flag("--version", version_line("cproto-send"));
     texts_ = app_.add_option("-m")->expected(1, kManyValues);
-    lines_ = app_.add_option("-l,--lines")->expected(0, 1);
+    lines_ = app_.add_option("-l,--lines")->expected(0, 1)->default_str(kNoFile);
     binary_ = app_.add_flag("--binary");
     as_ = single("--as");
     follow_ = single("--follow");
@@ -216,7 +219,8 @@ class Reader {
   Wrong read_lines(const std::vector<std::string>& operands) {
     std::vector<std::string> files = operands;
     const std::string& value = raw_.lines_->results().back();
-    if (!value.empty()) files.insert(files.begin(), value);
+    if (value != kNoFile) files.insert(files.begin(), value);
+    if (std::count(files.begin(), files.end(), "") > 0) return "--lines needs a FILE, or nothing behind it";
     if (files.size() > 1 || raw_.lines_->count() > 1) return "--lines takes one FILE";
     options_.job = Options::Job::lines;
     options_.files = files.empty() ? std::vector<std::string>{"-"} : files;

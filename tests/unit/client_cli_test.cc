@@ -191,6 +191,8 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
       {"-m", "x", "--lines"},
       {"-m", "x", "-q", "file"},
       {"--lines", "a", "b"},
+      {"--lines", ""},
+      {"-l", "--", ""},
       {"--lines", "--binary", "a"},
       {"--check", "-m", "x"},
       {"--check", "file"},
