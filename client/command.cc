@@ -112,8 +112,12 @@ End run(const Options& options) {
   Transfer* transfer = nullptr;
   Tally tally;
   LossTeller losses(tally);
-  const auto give_up = [&console](const Problem& problem) {
+  const auto give_up = [&](const Problem& problem) {
     console.say(problem.sentence);
+    Outcome outcome;
+    outcome.causes.add(problem.status);
+    outcome.sentence = problem.sentence;
+    if (options.json) Console::print(json_report(outcome, tally, options));
     return End{static_cast<int>(problem.status), 0};
   };
   auto made = make_source(
