@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace cproto::client {
 
@@ -26,6 +27,13 @@ std::optional<Problem> judge(const std::string& path, const struct stat& status)
   return std::nullopt;
 }
 
+// What has no size and bytes all the same, as files of /proc do, comes to its end like a pipe; so does one that cannot
+// be read, which is told when it is.
+bool has_bytes(int fd) {
+  char byte = 0;
+  return ::pread(fd, &byte, 1, 0) != 0;
+}
+
 }  // namespace
 
 std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
@@ -34,16 +42,20 @@ std::string base_name(const std::string& path) { return path.substr(path.find_la
 
 std::optional<Problem> FileSource::open() {
   const std::string& path = file().path;
-  if (!is_valid_file_name(file().name))
-    return Problem{Status::data_error, printable(path) + ": not a name for a file; say another with --as NAME"};
   if (path == "-") return open_stream();
   // Looked at before it is opened: opening can have effects of its own.
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return cannot_read(path, errno, false);
   if (auto problem = judge(path, status)) return problem;
+  if (!is_valid_file_name(file().name))
+    return Problem{Status::data_error, printable(path) + ": not a name for a file; say another with --as NAME"};
   if (S_ISFIFO(status.st_mode)) return open_stream();
   fd_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (fd_ < 0 || ::fstat(fd_, &status) != 0) return cannot_read(path, errno, false);
+  if (status.st_size == 0 && has_bytes(fd_)) {
+    ::close(std::exchange(fd_, -1));
+    return open_stream();
+  }
   identity_ = FileIdentity::of(status);
   mode_ = status.st_mode & 0777;
   is_stream_ = false;

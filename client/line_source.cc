@@ -72,7 +72,7 @@ Piece LineSource::last_piece() {
 
 Piece LineSource::failed() {
   has_failed_ = true;
-  return {Piece::Kind::broken, {}, false, cannot_read(path_, input_->error(), input_->error() != EBADF)};
+  return {Piece::Kind::broken, {}, false, cannot_read(path_, input_->error(), true)};
 }
 
 std::optional<Piece> LineSource::drop_line() {

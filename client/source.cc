@@ -1,5 +1,6 @@
 #include "client/source.h"
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -16,8 +17,9 @@
 namespace cproto::client {
 
 Problem cannot_read(const std::string& path, int error, bool midway) {
-  const std::string name = path == "-" ? "standard input" : printable(path);
-  return {midway ? Status::io_error : Status::no_input, name + ": " + std::strerror(error)};
+  const std::string name = path == "-" ? "standard input" : path.empty() ? "\"\"" : printable(path);
+  const bool was_closed = error == EBADF;  // by whoever started us, before anything was read
+  return {midway && !was_closed ? Status::io_error : Status::no_input, name + ": " + std::strerror(error)};
 }
 
 namespace {
