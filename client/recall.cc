@@ -40,6 +40,11 @@ std::string cannot_write(const Options& options, int error) {
   return printable(options.state_directory) + ": " + std::strerror(error);
 }
 
+Problem cannot_follow(const Options& options, int error) {
+  const char* advice = options.state_directory.empty() ? "" : "; say a folder to remember in with --state DIR";
+  return {Status::cant_create, cannot_write(options, error) + advice};
+}
+
 Problem running_already(const Options& options, pid_t pid) {
   std::string what = "the same transfer is running";
   if (options.job == Options::Job::follow) what = printable(options.files.front()) + " is being followed";
@@ -58,7 +63,7 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
   if (!source.can_continue()) return std::nullopt;
   const int error = options.state_directory.empty() ? ENOENT : state.open(options.state_directory, name_of(options));
   if (error == EWOULDBLOCK) return running_already(options, state.holder());
-  if (error != 0 && options.is_endless()) return Problem{Status::cant_create, cannot_write(options, error)};
+  if (error != 0 && options.is_endless()) return cannot_follow(options, error);
   if (error != 0) {
     progress.on_note(cannot_remember(options, error));
     return std::nullopt;

@@ -286,7 +286,9 @@ void Transfer::give_up() {
   const bool is_up = state_ == State::connected && is_established_;
   Status status = trouble_.status;
   if (is_up || (was_reached_ && status == Status::unavailable)) status = Status::temp_fail;
-  const std::string reason = is_up ? "connected to " + where_ : trouble_.reason;
+  std::string reason = trouble_.reason;
+  if (state_ == State::connected) reason = "connected to " + where_ + (is_up ? "" : ", but no SYN-ACK");
+  if (reason.empty()) reason = to_string(servers_.current()) + " does not answer";
   end(status, "nothing became durable for " + human_time(timeout_) + (reason.empty() ? "" : " (" + reason + ")") +
                   "; " + durable_clause(tally_, source_.total(), source_.noun()) +
                   (memory_ != nullptr ? "; the same command continues" : ""));
