@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace cproto::client {
 
@@ -26,6 +27,13 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
+// What does not fit is left out in front: the figures and the next try are at the end.
+std::string fitting(std::string_view line, std::size_t width) {
+  if (line.size() <= width) return std::string(line);
+  constexpr std::string_view kMark = "...";
+  return width < kMark.size() ? "" : std::string(kMark).append(line.substr(line.size() - width + kMark.size()));
+}
+
 }  // namespace
 
 void Console::say(std::string_view line) {
@@ -39,12 +47,11 @@ void Console::raw(std::string_view text) {
   write_all(STDERR_FILENO, text);
 }
 
-void Console::show(std::string_view line) {
-  line = line.substr(0, columns_ > 0 ? columns_ - 1 : 0);
+void Console::show(std::string_view wanted) {
+  std::string line = fitting(wanted, columns_ > 0 ? columns_ - 1 : 0);
   if (line == shown_) return;
-  std::string text("\r");
-  write_all(STDERR_FILENO, text.append(line).append("\x1b[K"));
-  shown_ = line;
+  write_all(STDERR_FILENO, "\r" + line + "\x1b[K");
+  shown_ = std::move(line);
 }
 
 void Console::print(std::string_view text) { write_all(STDOUT_FILENO, text); }

@@ -1,5 +1,7 @@
 #include "client/progress.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace cproto::client {
@@ -82,11 +84,10 @@ void Progress::show_file(Instant now) {
   if (file.size && *file.size > 0)
     text += " of " + human_bytes(*file.size) + ", " + std::to_string(file.durable * 100 / *file.size) + " %";
   text += ", " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
-  if (file.size && rate > 0)
-    text += ", " +
-            human_time(std::chrono::seconds(
-                static_cast<std::int64_t>(static_cast<double>(*file.size - file.durable) / rate))) +
-            " left";
+  if (file.size && rate > 0) {
+    const double left = std::ceil(static_cast<double>(*file.size - file.durable) / rate);
+    text += ", " + human_time(std::max(1s, std::chrono::seconds(static_cast<std::int64_t>(left)))) + " left";
+  }
   screen_.show(text);
 }
 

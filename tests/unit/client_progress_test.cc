@@ -47,7 +47,10 @@ TEST_CASE("progress: of a file it says the name, how much of it, how fast, and h
   rig.tally.durable_bytes = 50u << 20;
   rig.tally.current = {"disk.img", 100u << 20, 25u << 20};
   rig.progress.tick(Instant{} + 5s);
-  CHECK(rig.screen.shown == "disk.img: 25 MiB of 100 MiB, 25 %, 10 MiB/s, 7 s left");
+  CHECK(rig.screen.shown == "disk.img: 25 MiB of 100 MiB, 25 %, 10 MiB/s, 8 s left");
+  rig.tally.current.durable = 100u << 20;
+  rig.progress.tick(Instant{} + 5s);
+  CHECK(rig.screen.shown == "disk.img: 100 MiB of 100 MiB, 100 %, 10 MiB/s, 1 s left");
   rig.tally.current = {"standard input", {}, 25u << 20};
   rig.progress.tick(Instant{} + 5s);
   CHECK(rig.screen.shown == "standard input: 25 MiB, 10 MiB/s");
