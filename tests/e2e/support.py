@@ -288,6 +288,15 @@ class TestCase(unittest.TestCase):
         with open(path, "rb") as file:
             return self.send(daemon, *arguments, stdin=file, **options)
 
+    def shell(self, command, timeout=60, **variables):
+        """Runs a command line as somebody types it, in the test's directory, with the programs on the PATH."""
+        environment = {"PATH": "%s:%s" % (BIN, os.environ["PATH"]), "HOME": str(self.directory), "LC_ALL": "C.UTF-8"}
+        # timeout(1) ends all that bash began.
+        return subprocess.run(["timeout", "-k", "1", str(timeout), "bash", "-c", command], cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
+                              env={**environment, **{name: str(value) for name, value in variables.items()}},
+                              preexec_fn=die_with_us)
+
     def tail(self, path):
         tail = Tail(path, self.directory / ("tail-of-%s" % pathlib.Path(path).name))
         self.addCleanup(tail.stop)
