@@ -1,15 +1,11 @@
 """What somebody at a shell meets: one row a situation, with the command, its status, and the line that is said."""
-import pathlib
-import re
 import resource
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from typing import NamedTuple
 
-from support import Daemon, TestCase, main, stored, wait_for
+from support import ShellCase, main, stored
 
 AT = r"127\.0\.0\.1:\d+"
 FOLDER = r"is a folder; send it with: tar cz \S+ \| cproto-send --as NAME\.tgz -"
@@ -232,40 +228,30 @@ class Stranger:
                 connection.close()
 
 
-class Shell(TestCase):
+class Shell(ShellCase):
+    CONFIG = "[limits]\nfile_size = \"2MiB\"\n"
+
     @classmethod
     def setUpClass(cls):
-        cls.place = pathlib.Path(tempfile.mkdtemp(prefix="cproto-e2e-"))
-        cls.addClassCleanup(shutil.rmtree, cls.place, ignore_errors=True)
-        cls.server = cls.serve("daemon", "[limits]\nfile_size = \"2MiB\"\n")
+        super().setUpClass()
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(cls.place / "socket"))
         # Bound and never listening: refused, and nobody else's.
         cls.nobody = socket.socket()
         cls.addClassCleanup(cls.nobody.close)
         cls.nobody.bind(("127.0.0.1", 0))
-        cls.variables = {"CPROTO_SERVER": cls.server.server, "SOCKET": cls.place / "socket",
+        cls.variables = {"CPROTO_SERVER": cls.served.server, "SOCKET": cls.place / "socket",
                          "NOBODY": "127.0.0.1:%d" % cls.nobody.getsockname()[1]}
         for name, answer in (("SSH", b"SSH-2.0-OpenSSH_9.2\r\n"), ("HTTP", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
                              ("TLS", b"\x15\x03\x01\x00\x02\x02\x16"), ("SILENT", b"")):
             cls.variables[name] = Stranger(answer).address
-
-    @classmethod
-    def serve(cls, name, config):
-        daemon = Daemon(cls.place / name, config)
-        cls.addClassCleanup(cls.end_daemon, daemon)
-        return daemon.start()
-
-    def setUp(self):
-        super().setUp()
-        self.daemons = [self.server]
 
     def full_server(self):
         disk = self.place / "disk"
         disk.mkdir()
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True).returncode != 0:
             self.skip_or_fail("no tmpfs can be mounted here")
-        self.addClassCleanup(subprocess.run, ["umount", "-l", disk], capture_output=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], capture_output=True)
         daemon = self.serve("disk/daemon", "[store]\nsegment_size = \"1MiB\"\n")
         with open(disk / "ballast", "wb") as ballast:
             try:
@@ -276,19 +262,8 @@ class Shell(TestCase):
         return daemon.server
 
     def check(self, row, client):
-        inbox = self.server.store / "inbox" / client
-        variables = {**self.variables, "CPROTO_CLIENT_ID": client, "INBOX": inbox}
-        if "$FULL" in row.command:
-            variables["FULL"] = self.full_server()
-        done = self.shell(PRELUDE + row.command, **variables)
-        said = (done.stderr.rstrip("\n") + "\n--\n" + done.stdout.strip("\r\n")).replace("cproto-send: ", "")
-        self.assertEqual(done.returncode, row.status, said)
-        self.assertRegex(said, r"\A(?:%s)\n--\n(?:%s)\Z" % (row.says, row.prints))
-
-        def landed():
-            return {str(path.relative_to(inbox)): path.read_text(errors="surrogateescape")
-                    for path in inbox.rglob("*") if path.is_file()}
-        wait_for(lambda: landed() == row.lands, lambda: "%s, but %s" % (row.lands, landed()), timeout=10)
+        variables = {"FULL": self.full_server()} if "$FULL" in row.command else {}
+        self.assert_shell(PRELUDE + row.command, row.status, row.says, row.prints, row.lands, client, **variables, **self.variables)
         self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 64 << 10, "KiB of memory")
 
 

@@ -288,15 +288,6 @@ class TestCase(unittest.TestCase):
         with open(path, "rb") as file:
             return self.send(daemon, *arguments, stdin=file, **options)
 
-    def shell(self, command, timeout=60, **variables):
-        """Runs a command line as somebody types it, in the test's directory, with the programs on the PATH."""
-        environment = {"PATH": "%s:%s" % (BIN, os.environ["PATH"]), "HOME": str(self.directory), "LC_ALL": "C.UTF-8"}
-        # timeout(1) ends all that bash began.
-        return subprocess.run(["timeout", "-k", "1", str(timeout), "bash", "-c", command], cwd=self.directory,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
-                              env={**environment, **{name: str(value) for name, value in variables.items()}},
-                              preexec_fn=die_with_us)
-
     def tail(self, path):
         tail = Tail(path, self.directory / ("tail-of-%s" % pathlib.Path(path).name))
         self.addCleanup(tail.stop)
@@ -332,6 +323,47 @@ class TestCase(unittest.TestCase):
         self.send(daemon, "-m", text[:-1].decode(), client=client)
         wait_for(lambda: size_of(daemon.inbox(client)) >= before + len(text), "the bystander's message")
         self.assert_same_bytes(daemon.inbox(client).read_bytes()[before:], text)
+
+
+class ShellCase(TestCase):
+    """Command lines as somebody types them. One daemon for all of a class; each test has a client of its own in it."""
+
+    CONFIG = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.place = pathlib.Path(tempfile.mkdtemp(prefix="cproto-e2e-"))
+        cls.addClassCleanup(shutil.rmtree, cls.place, ignore_errors=True)
+        cls.served = cls.serve("daemon", cls.CONFIG)
+
+    @classmethod
+    def serve(cls, name, config):
+        daemon = Daemon(cls.place / name, config)
+        cls.addClassCleanup(cls.end_daemon, daemon)
+        return daemon.start()
+
+    def setUp(self):
+        super().setUp()
+        self.daemons = [self.served]
+
+    def assert_shell(self, script, status=0, says="", prints="", lands=None, client="client", timeout=60, **variables):
+        """Runs it in the test's directory, with the programs on the PATH. `says` is all of standard error and `prints` of
+        standard output, as regular expressions and without "cproto-send: "; `lands` all that the client then has in $INBOX."""
+        inbox = self.served.store / "inbox" / client
+        environment = {"PATH": "%s:%s" % (BIN, os.environ["PATH"]), "HOME": self.directory, "LC_ALL": "C.UTF-8",
+                       "CPROTO_CLIENT_ID": client, "INBOX": inbox, **variables}
+        # timeout(1) ends all that bash began.
+        done = subprocess.run(["timeout", "-k", "1", str(timeout), "bash", "-c", script], cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
+                              env={name: str(value) for name, value in environment.items()}, preexec_fn=die_with_us)
+        said = (done.stderr.rstrip("\n") + "\n--\n" + done.stdout.strip("\r\n")).replace("cproto-send: ", "")
+        self.assertEqual(done.returncode, status, said)
+        self.assertRegex(said, r"\A(?:%s)\n--\n(?:%s)\Z" % (says, prints))
+
+        def landed():
+            return {str(path.relative_to(inbox)): path.read_text(errors="surrogateescape")
+                    for path in inbox.rglob("*") if path.is_file()}
+        wait_for(lambda: landed() == (lands or {}), lambda: "%s, but %s" % (lands, landed()), timeout=10)
 
 
 def stored(*messages):
