@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <variant>
 
@@ -23,8 +24,13 @@ namespace {
 
 constexpr unsigned kColumnsUnknown = 80;
 
-unsigned terminal_columns() {
-  if (isatty(STDERR_FILENO) == 0) return 0;
+bool is_typed(const Options& options) {
+  return isatty(STDIN_FILENO) != 0 && std::count(options.files.begin(), options.files.end(), "-") > 0;
+}
+
+// A line of progress would wipe what somebody types: to them lines are said, as without a terminal.
+unsigned progress_columns(const Options& options) {
+  if (isatty(STDERR_FILENO) == 0 || is_typed(options)) return 0;
   winsize size{};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : kColumnsUnknown;
 }
@@ -94,7 +100,7 @@ void report_end(const Options& options, const Outcome& outcome, const Tally& tal
   const bool is_success = outcome.causes.status() == Status::ok && outcome.signal == 0;
   if (options.json) return Console::print(json_report(outcome, tally, options));
   if (is_success && options.job == Options::Job::check) return Console::print(check_report(outcome));
-  const bool is_asked = options.verbose || console.is_terminal();
+  const bool is_asked = options.verbose || isatty(STDERR_FILENO) != 0;
   if (is_success && is_asked && !options.quiet) console.say(summary(outcome, tally, source.noun()));
 }
 
@@ -108,7 +114,7 @@ struct End {
 
 End run(const Options& options) {
   Loop loop;
-  Console console(terminal_columns());
+  Console console(progress_columns(options));
   Transfer* transfer = nullptr;
   Tally tally;
   LossTeller losses(tally);

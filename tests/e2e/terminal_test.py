@@ -8,6 +8,7 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 from support import BIN, TestCase, die_with_us, main, size_of, wait_for
 
@@ -160,15 +161,16 @@ class OnATerminal(TestCase):
         self.assert_ends(terminal, r"cproto-send: interrupted by SIGINT; 0 of 1 file is acknowledged; the same command continues",
                          -signal.SIGINT)
 
-    def test_lines_that_are_typed_leave_one_by_one_until_ctrl_d(self):
+    def test_lines_that_are_typed_leave_one_by_one_and_no_line_of_progress_wipes_them(self):
         daemon = self.daemon()
         terminal = self.terminal(daemon, "--lines")
         for typed in (b"one\n", b"two\n"):
             terminal.type(typed)
             wait_for(lambda: daemon.inbox("client").exists() and daemon.inbox("client").read_bytes().endswith(typed), "the line")
-        terminal.type(b"\x04")
-        self.assertEqual(terminal.wait(), 0)
-        self.assertRegex(terminal.screen, r"cproto-send: 2 lines \(6 B\) durable on .*\n\Z")
+        terminal.type(b"thr")
+        time.sleep(1.6)  # progress is shown after one second
+        terminal.type(b"ee\n\x04")
+        self.assert_ends(terminal, r"one\ntwo\nthree\ncproto-send: 3 lines \(11 B\) durable on .*")
 
 
 if __name__ == "__main__":
