@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <variant>
 
@@ -107,6 +108,14 @@ void report_end(const Options& options, const Outcome& outcome, const Tally& tal
 // Ends without waiting for a name service that does not answer: its thread cannot be called back.
 [[noreturn]] void leave_at_once(int status) { ::_exit(status); }
 
+// libuv aborts where it finds none for itself.
+bool has_descriptors() {
+  std::array<int, 8> taken{};
+  for (int& fd : taken) fd = ::dup(STDERR_FILENO);
+  for (const int fd : taken) ::close(fd);
+  return taken.back() >= 0;
+}
+
 struct End {
   int status = 0;
   int signal = 0;
@@ -161,6 +170,10 @@ End run(const Options& options) {
 
 int run_command(const Options& options) {
   ignore_broken_pipes();
+  if (!has_descriptors()) {
+    Console(0).say("too many open files; ulimit -n allows too few");
+    return static_cast<int>(Status::os_error);
+  }
   const End end = run(options);
   if (end.signal != 0) die_of(end.signal);
   return end.status;
