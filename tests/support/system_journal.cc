@@ -12,7 +12,7 @@ namespace cproto::test {
 
 namespace {
 
-constexpr const char* kTool = "/lib/systemd/systemd-journal-remote";
+const std::string kTool = "/lib/systemd/systemd-journal-remote";
 
 std::string little_endian(std::uint64_t size) {
   std::string bytes;
@@ -25,7 +25,7 @@ std::string little_endian(std::uint64_t size) {
 bool has_system_journals() {
   std::string lack;
   if (!client::JournalReader::is_available()) lack = "built without libsystemd";
-  if (!std::filesystem::exists(kTool)) lack = std::string("no ") + kTool + " (package systemd-journal-remote)";
+  if (!std::filesystem::exists(kTool)) lack = "no " + kTool + " (package systemd-journal-remote)";
   if (lack.empty()) return true;
   const char* no_skip = std::getenv("CPROTO_NO_SKIP");
   const bool may_skip = no_skip == nullptr || std::string_view(no_skip) != "1";
@@ -46,7 +46,7 @@ std::string exported_entry(std::uint64_t number, const JournalFields& fields) {
 SystemJournal::SystemJournal() { std::filesystem::create_directory(path("")); }
 
 void SystemJournal::write_export(const std::string& exported, const std::string& file) const {
-  const std::string command = std::string(kTool) + " -o '" + path(file) + "' - 2>/dev/null";
+  const std::string command = kTool + " -o '" + path(file) + "' - 2>/dev/null";
   std::FILE* pipe = popen(command.c_str(), "w");
   REQUIRE(pipe != nullptr);
   CHECK(std::fwrite(exported.data(), 1, exported.size(), pipe) == exported.size());
