@@ -235,6 +235,19 @@ class Resuming(FilesTest):
         self.assertTrue(daemon.file("client", "good").exists())
         wait_for(lambda: os.listdir(daemon.store / "partial") == [], "the part to go")
 
+    def test_a_source_that_shrinks_while_it_is_sent_is_given_up_and_the_others_arrive(self):
+        daemon = self.daemon()
+        path, good = self.make("shrinking", 60 * MIB), self.make("good", 10)
+        sender = self.sender(daemon, path, good)
+        parts = daemon.store / "partial"
+        wait_for(lambda: sum(one.stat().st_size for one in parts.iterdir()) > 10 * MIB, "some of it", interval=0.001)
+        os.truncate(path, MIB)
+        self.assertEqual(sender.wait(), 65, sender.errors)
+        self.assertRegex(sender.errors, "shrinking: (became shorter|changed) while it was sent; not sent")
+        self.assertFalse(daemon.file("client", "shrinking").exists())
+        self.assert_same_file(daemon.file("client", "good"), good)
+        wait_for(lambda: os.listdir(parts) == [], "the part to go")
+
     def test_a_second_run_of_the_same_transfer_is_told_so(self):
         daemon = self.daemon()
         path = self.make("large", 60 * MIB)
