@@ -70,19 +70,28 @@ void Inbox::open_again() {
   }
 }
 
+// Which file a log is, its second name says: a device may have another number after a boot, and an inode in a copy.
+bool Inbox::is_log(const FileStatus& file, const InboxLog& log) {
+  FileStatus linked;
+  Job look{file_op::status_of_path(log.link, linked)};
+  if (!disk_.run(look).ok() || !linked.exists) return file.inode == log.identity.inode;
+  return file.inode == linked.inode && file.device == linked.device;
+}
+
 // The file under the log's name, if it is still the one; else the one under its second name, which is completed there.
 std::string Inbox::open_again(InboxLog& log) {
-  const FileStatus wanted = log.identity;
   for (const std::string* path : {&log.path, &log.link}) {
     FileStatus status;
     Job job{file_op::open(log.file, *path), file_op::status(log.file, status)};
     if (!disk_.run(job).ok()) continue;
     const bool is_removed = path == &log.link && status.links <= 1;
-    if (is_removed || status.device != wanted.device || status.inode != wanted.inode) {
+    if (is_removed || !is_log(status, log)) {
       Job close{file_op::close(log.file)};
       disk_.run(close);
       continue;
     }
+    log.identity.device = status.device;
+    log.identity.inode = status.inode;
     log.state = path == &log.path ? InboxLog::State::ready : InboxLog::State::left;
     if (status.size < log.length) {
       log_.warn(LogEvent::inbox_changed,

@@ -87,6 +87,7 @@ class Inbox {
 
   bool is_blocked(const InboxLog& log, Instant now) const { return log.blocked_until > now; }
   std::string open_again(InboxLog& log);
+  bool is_log(const FileStatus& file, const InboxLog& log);
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
   InboxLog& follow(std::unique_ptr<InboxLog>& log);

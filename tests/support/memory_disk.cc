@@ -11,7 +11,6 @@ namespace cproto::test {
 namespace {
 
 constexpr std::size_t kSector = 512;
-constexpr std::uint64_t kDevice = 1;
 
 std::size_t sectors(std::size_t size) { return (size + kSector - 1) / kSector; }
 
@@ -245,7 +244,7 @@ int MemoryDisk::run_operation(FileOp& op) {
   const InodePtr inode = inode_of_file(op.file);
   const InodePtr source = inode_of_file(op.source);
   const auto status_of = [this](const InodePtr& file) {
-    return file ? FileStatus{kDevice, file->number, file->cache.size(), true, count_links(*root_, file)} : FileStatus{};
+    return file ? FileStatus{device, file->number, file->cache.size(), true, count_links(*root_, file)} : FileStatus{};
   };
   switch (op.kind) {
     case Kind::open:

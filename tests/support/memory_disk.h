@@ -59,6 +59,9 @@ class MemoryDisk final : public Disk {
   // What a power cut at this moment would leave at the least.
   std::unique_ptr<MemoryDisk> durable_copy() const;
 
+  // Its number as a device, which another boot may change.
+  std::uint64_t device = 1;
+
   // --- faults ---
   // Asked before each operation, with the path it is about; an errno makes it fail. A failing write or append may get
   // some of its bytes to the file; a failing sync leaves what was not synced marked clean, as Linux does.

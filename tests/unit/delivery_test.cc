@@ -408,6 +408,25 @@ TEST_CASE("delivery: a log that was removed while the daemon was down is begun a
   CHECK((text == "c\n" || text == "b\nc\n"));  // "b" may be in the file that has no name any more
 }
 
+TEST_CASE("delivery: a log is still the same when its disk has another number after a power cut") {
+  OpenStore end;
+  end.send("a");
+  end.rest();
+  end.send("b");  // in the log, behind the checkpoint
+  REQUIRE(end.log_text() == "a\nb\n");
+  end.session.lose_server();
+  Loss loss{};
+  SUBCASE("that left all of it") { loss = Loss::nothing; }
+  SUBCASE("that took what was not synced") { loss = Loss::everything; }
+  end.cut_power(loss);
+  end.disk.device += 1;
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.send("c");
+  CHECK(end.log_text() == "a\nb\nc\n");
+  CHECK_FALSE(end.log.contains("was removed"));
+}
+
 TEST_CASE("delivery: a log that became shorter while the daemon was down is continued at its end") {
   OpenStore end;
   end.send("a longer line");
