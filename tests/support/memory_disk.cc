@@ -1,6 +1,7 @@
 #include "tests/support/memory_disk.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -14,15 +15,13 @@ constexpr std::size_t kSector = 512;
 
 std::size_t sectors(std::size_t size) { return (size + kSector - 1) / kSector; }
 
-std::vector<std::string> components(const std::string& path) {
-  std::vector<std::string> parts;
-  std::size_t at = 0;
-  while (at < path.size()) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    if (end > at) parts.push_back(path.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
+// Takes the first name off the path; empty: there is none.
+std::string_view take_name(std::string_view& path) {
+  const std::size_t begin = std::min(path.find_first_not_of('/'), path.size());
+  const std::size_t end = std::min(path.find('/', begin), path.size());
+  const std::string_view name = path.substr(begin, end - begin);
+  path.remove_prefix(end);
+  return name;
 }
 
 }  // namespace
@@ -40,12 +39,13 @@ MemoryDisk::InodePtr MemoryDisk::make_inode(bool is_directory, const std::string
   return inode;
 }
 
-MemoryDisk::InodePtr MemoryDisk::find(const std::string& path) const {
+MemoryDisk::InodePtr MemoryDisk::find(std::string_view path, View view) const {
   InodePtr at = root_;
-  for (const std::string& name : components(path)) {
+  for (std::string_view name = take_name(path); !name.empty(); name = take_name(path)) {
     if (!at->is_directory) return nullptr;
-    const auto it = at->entries.find(name);
-    if (it == at->entries.end()) return nullptr;
+    const Entries& entries = view == View::cached ? at->entries : at->durable_entries;
+    const auto it = entries.find(name);
+    if (it == entries.end()) return nullptr;
     at = it->second;
   }
   return at;
@@ -59,14 +59,31 @@ MemoryDisk::Place MemoryDisk::place_of(const std::string& path) const {
   return {directory, slash == std::string::npos ? path : path.substr(slash + 1)};
 }
 
-void MemoryDisk::change(Inode& directory, Change change) {
+void MemoryDisk::apply(Entries& entries, const Change& change) {
   for (const auto& [name, inode] : change.entries) {
     if (inode)
-      directory.entries[name] = inode;
+      entries[name] = inode;
     else
-      directory.entries.erase(name);
+      entries.erase(name);
   }
+}
+
+void MemoryDisk::change(Inode& directory, Change change) {
+  for (const auto& [name, inode] : change.entries) {
+    const auto it = directory.entries.find(name);
+    if (it != directory.entries.end()) --it->second->links;
+    if (inode) ++inode->links;
+  }
+  apply(directory.entries, change);
   directory.changes.push_back(std::move(change));
+}
+
+// Of every file below, which has none counted yet.
+void MemoryDisk::count_links(const Inode& directory) {
+  for (const auto& [name, entry] : directory.entries) {
+    ++entry->links;
+    if (entry->is_directory) count_links(*entry);
+  }
 }
 
 int MemoryDisk::open(FileOp& op, bool may_be_new, bool must_be_new) {
@@ -128,32 +145,56 @@ int MemoryDisk::remove(const std::string& path) {
 
 // --- bytes ---
 
-int MemoryDisk::read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const {
+int MemoryDisk::read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) {
   if (offset + into.size() > inode.cache.size()) return EIO;
   std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
   return 0;
 }
 
-void MemoryDisk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
-  if (bytes.empty()) return;
-  const std::size_t end = offset + bytes.size();
+void MemoryDisk::flip_read(std::span<std::uint8_t> into) const {
+  if (!misread || into.empty()) return;
+  if (const auto bit = misread(into.size() * 8)) into[*bit / 8] ^= static_cast<std::uint8_t>(1u << *bit % 8);
+}
+
+// Where these bytes of the cache are, which are about to be written.
+std::span<std::uint8_t> MemoryDisk::touch(Inode& inode, std::uint64_t offset, std::uint64_t size) {
+  const std::uint64_t end = offset + size;
   if (end > inode.cache.size()) {
     inode.cache.resize(end);
     inode.size_is_dirty = true;
   }
-  std::copy(bytes.begin(), bytes.end(), inode.cache.begin() + static_cast<std::ptrdiff_t>(offset));
   if (inode.dirty.size() < sectors(inode.cache.size())) inode.dirty.resize(sectors(inode.cache.size()));
   const std::size_t first = offset / kSector;
   const std::size_t last = sectors(end);
-  std::fill(inode.dirty.begin() + static_cast<std::ptrdiff_t>(first),
-            inode.dirty.begin() + static_cast<std::ptrdiff_t>(last), true);
+  std::memset(inode.dirty.data() + first, 1, last - first);
   const bool was_clean = inode.dirty_end == 0;
   inode.dirty_begin = was_clean ? first : std::min(inode.dirty_begin, first);
   inode.dirty_end = std::max(inode.dirty_end, last);
+  return std::span(inode.cache).subspan(offset, size);
+}
+
+void MemoryDisk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
+  if (bytes.empty()) return;
+  if (offset < inode.cache.size()) {
+    const std::size_t known = std::min<std::size_t>(bytes.size(), inode.cache.size() - offset);
+    const std::uint8_t* old = inode.cache.data() + offset;
+    if (std::memcmp(old, bytes.data(), known) != 0) {
+      const auto differs = static_cast<std::uint64_t>(std::mismatch(old, old + known, bytes.begin()).first - old);
+      inode.changed_at = std::min(inode.changed_at, offset + differs);
+    }
+  }
+  std::copy(bytes.begin(), bytes.end(), touch(inode, offset, bytes.size()).begin());
+}
+
+void MemoryDisk::fill_with_zeros(Inode& inode, std::uint64_t size) {
+  if (size == 0) return;
+  const auto bytes = touch(inode, 0, size);
+  std::memset(bytes.data(), 0, bytes.size());
 }
 
 void MemoryDisk::truncate(Inode& inode, std::uint64_t size) {
   if (inode.cache.size() == size) return;
+  if (size < inode.cache.size()) inode.changed_at = std::min(inode.changed_at, size);
   inode.cache.resize(size);
   inode.dirty.resize(sectors(size));
   inode.dirty_end = std::min(inode.dirty_end, inode.dirty.size());
@@ -163,17 +204,21 @@ void MemoryDisk::truncate(Inode& inode, std::uint64_t size) {
 
 void MemoryDisk::sync(Inode& inode) {
   inode.durable.resize(inode.cache.size());
-  for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
-    if (!inode.dirty[sector]) continue;
-    inode.dirty[sector] = false;
-    const std::size_t begin = sector * kSector;
-    if (begin >= inode.cache.size()) continue;
-    const std::size_t size = std::min(kSector, inode.cache.size() - begin);
-    std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(begin), size,
-                inode.durable.begin() + static_cast<std::ptrdiff_t>(begin));
+  const std::size_t begin = inode.dirty_begin * kSector;
+  const std::size_t end = std::min(inode.dirty_end * kSector, inode.cache.size());
+  for (std::size_t at = inode.dirty_begin; at < inode.dirty_end;) {
+    const std::size_t first = at;
+    while (at < inode.dirty_end && inode.dirty[at] != 0) ++at;
+    const std::size_t from = first * kSector;
+    const std::size_t to = std::min(at * kSector, inode.cache.size());
+    if (from < to) std::memcpy(inode.durable.data() + from, inode.cache.data() + from, to - from);
+    while (at < inode.dirty_end && inode.dirty[at] == 0) ++at;
   }
+  std::fill(inode.dirty.begin() + static_cast<std::ptrdiff_t>(inode.dirty_begin),
+            inode.dirty.begin() + static_cast<std::ptrdiff_t>(inode.dirty_end), std::uint8_t{0});
   inode.dirty_begin = inode.dirty_end = 0;
   inode.size_is_dirty = false;
+  if (on_synced && begin < end) on_synced(inode.path, begin, end);
 }
 
 // --- operations ---
@@ -184,10 +229,11 @@ MemoryDisk::InodePtr MemoryDisk::inode_of_file(const File* file) const {
   return it == handles_.end() ? nullptr : it->second;
 }
 
-std::string MemoryDisk::path_of(const FileOp& op) const {
+const std::string& MemoryDisk::path_of(const FileOp& op) const {
+  static const std::string nowhere;
   if (!op.path.empty()) return op.path;
   const InodePtr inode = inode_of_file(op.file);
-  return inode ? inode->path : std::string();
+  return inode ? inode->path : nowhere;
 }
 
 // A failing disk may have taken some of it.
@@ -195,9 +241,17 @@ void MemoryDisk::fail_partly(const FileOp& op) {
   const InodePtr inode = inode_of_file(op.file);
   if (!inode) return;
   if (op.kind == FileOp::Kind::sync_data || op.kind == FileOp::Kind::sync_all) {
-    // Linux drops what it could not write and calls it clean: a second sync says that all is well.
-    std::fill(inode->dirty.begin(), inode->dirty.end(), false);
+    // Linux drops what it could not write and calls it clean: a second sync says that all is well. Some of it may have
+    // been written.
+    for (std::size_t sector = inode->dirty_begin; sector < inode->dirty_end; ++sector) {
+      const std::size_t begin = sector * kSector;
+      if (inode->dirty[sector] == 0 || begin + kSector > inode->durable.size() || begin + kSector > inode->cache.size())
+        continue;
+      if (random_.chance(50)) std::memcpy(inode->durable.data() + begin, inode->cache.data() + begin, kSector);
+    }
+    std::fill(inode->dirty.begin(), inode->dirty.end(), std::uint8_t{0});
     inode->dirty_begin = inode->dirty_end = 0;
+    inode->has_dropped = true;
     return;
   }
   FileOp part = op;
@@ -232,19 +286,12 @@ int MemoryDisk::try_operation(FileOp& op) {
   return run_operation(op);
 }
 
-std::uint64_t MemoryDisk::count_links(const Inode& directory, const InodePtr& file) {
-  std::uint64_t count = 0;
-  for (const auto& [name, entry] : directory.entries)
-    count += entry == file ? 1 : entry->is_directory ? count_links(*entry, file) : 0;
-  return count;
-}
-
 int MemoryDisk::run_operation(FileOp& op) {
   using Kind = FileOp::Kind;
   const InodePtr inode = inode_of_file(op.file);
   const InodePtr source = inode_of_file(op.source);
   const auto status_of = [this](const InodePtr& file) {
-    return file ? FileStatus{device, file->number, file->cache.size(), true, count_links(*root_, file)} : FileStatus{};
+    return file ? FileStatus{device, file->number, file->cache.size(), true, file->links} : FileStatus{};
   };
   switch (op.kind) {
     case Kind::open:
@@ -305,7 +352,10 @@ int MemoryDisk::run_operation(FileOp& op) {
       handles_.erase(op.file->handle);
       op.file->handle = -1;
       return 0;
-    case Kind::read: return read(*inode, op.offset, op.into);
+    case Kind::read:
+      if (const int error = read(*inode, op.offset, op.into)) return error;
+      flip_read(op.into);
+      return 0;
     case Kind::write: write(*inode, op.offset, op.bytes); return 0;
     case Kind::append: write(*inode, inode->cache.size(), op.bytes); return 0;
     case Kind::append_file:
@@ -319,7 +369,7 @@ int MemoryDisk::run_operation(FileOp& op) {
         write(*inode, op.offset, bytes);
       return 0;
     }
-    case Kind::zero_fill: write(*inode, 0, Bytes(op.size)); return 0;
+    case Kind::zero_fill: fill_with_zeros(*inode, op.size); return 0;
     case Kind::sync_data: sync(*inode); return 0;
     case Kind::sync_all:
       sync(*inode);
@@ -409,29 +459,36 @@ void MemoryDisk::cut_power(Loss loss) {
   lose_bytes(*root_, loss);
 }
 
+// 0: all of it lost, 1: all kept, 2: each sector as it comes, 3: kept up to a sector, 4: up to a byte.
+void MemoryDisk::keep_bytes(Inode& inode, std::uint64_t how) {
+  const std::size_t border = inode.dirty_begin + random_.below(inode.dirty_end - inode.dirty_begin + 1);
+  const std::size_t within = how == 4 ? random_.below(kSector) : 0;
+  const bool keeps_size = how == 1 || (how != 0 && random_.chance(70));
+  if (keeps_size) inode.durable.resize(std::max(inode.durable.size(), inode.cache.size()));
+  for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
+    if (inode.dirty[sector] == 0) continue;
+    const bool is_torn = how == 4 && sector == border;
+    const bool is_kept =
+        how == 1 || (how == 2 && random_.chance(50)) || (how >= 3 && sector < border) || (is_torn && within > 0);
+    const std::size_t begin = sector * kSector;
+    if (!is_kept || begin >= inode.durable.size() || begin >= inode.cache.size()) continue;
+    const std::size_t size =
+        std::min({is_torn ? within : kSector, inode.durable.size() - begin, inode.cache.size() - begin});
+    std::memcpy(inode.durable.data() + begin, inode.cache.data() + begin, size);
+  }
+  ++*std::array{&losses_.lost, &losses_.kept, &losses_.out_of_order, &losses_.torn_sectors, &losses_.torn_bytes}[how];
+}
+
 void MemoryDisk::lose(Inode& inode, Loss loss) {
   const bool is_dirty = inode.dirty_end > 0 || inode.size_is_dirty;
-  if (is_dirty && loss != Loss::everything) {
-    // 0: all of it lost, 1: all kept, 2: each sector as it comes, 3: kept up to somewhere.
-    const std::uint64_t how = loss == Loss::nothing ? 1 : random_.below(4);
-    const std::size_t border = inode.dirty_begin + random_.below(inode.dirty_end - inode.dirty_begin + 1);
-    const bool keeps_size = how == 1 || (how != 0 && random_.chance(70));
-    if (keeps_size) inode.durable.resize(std::max(inode.durable.size(), inode.cache.size()));
-    for (std::size_t sector = inode.dirty_begin; sector < inode.dirty_end; ++sector) {
-      if (!inode.dirty[sector]) continue;
-      const bool is_kept = how == 1 || (how == 2 && random_.chance(50)) || (how == 3 && sector < border);
-      const std::size_t begin = sector * kSector;
-      if (!is_kept || begin >= inode.durable.size() || begin >= inode.cache.size()) continue;
-      const std::size_t size = std::min({kSector, inode.durable.size() - begin, inode.cache.size() - begin});
-      std::copy_n(inode.cache.begin() + static_cast<std::ptrdiff_t>(begin), size,
-                  inode.durable.begin() + static_cast<std::ptrdiff_t>(begin));
-    }
-  }
+  if (is_dirty && loss != Loss::everything) keep_bytes(inode, loss == Loss::nothing ? 1 : random_.below(5));
   const bool keeps_attributes = loss == Loss::nothing || (loss == Loss::drawn && random_.chance(50));
   if (keeps_attributes) inode.durable_attributes = inode.attributes;
   inode.attributes = inode.durable_attributes;
+  if (!is_dirty && !inode.has_dropped) return;
+  inode.has_dropped = false;
   inode.cache = inode.durable;
-  inode.dirty.assign(sectors(inode.cache.size()), false);
+  inode.dirty.assign(sectors(inode.cache.size()), 0);
   inode.dirty_begin = inode.dirty_end = 0;
   inode.size_is_dirty = false;
 }
@@ -440,13 +497,8 @@ void MemoryDisk::lose(Inode& inode, Loss loss) {
 void MemoryDisk::make_durable(Inode& directory, std::size_t changes) {
   for (; changes > 0 && !directory.changes.empty(); --changes) {
     const Change change = std::move(directory.changes.front());
-    directory.changes.erase(directory.changes.begin());
-    for (const auto& [name, entry] : change.entries) {
-      if (entry)
-        directory.durable_entries[name] = entry;
-      else
-        directory.durable_entries.erase(name);
-    }
+    directory.changes.pop_front();
+    apply(directory.durable_entries, change);
     if (!change.other) continue;
     const auto& others = change.other->changes;
     const auto it =
@@ -462,18 +514,42 @@ void MemoryDisk::collect_directories(const InodePtr& directory, std::vector<Inod
     for (const auto& [name, entry] : *entries) collect_directories(entry, found);
 }
 
+// Each change by itself is kept or not; the two halves of a rename together.
+void MemoryDisk::keep_any_names(Inode& directory, std::map<std::uint64_t, bool>& renames) {
+  bool has_lost = false;
+  for (const Change& change : directory.changes) {
+    bool is_kept = random_.chance(50);
+    if (change.rename != 0) is_kept = renames.try_emplace(change.rename, is_kept).first->second;
+    if (is_kept) apply(directory.durable_entries, change);
+    losses_.names_lost += is_kept ? 0 : 1;
+    losses_.names_out_of_order += is_kept && has_lost ? 1 : 0;
+    has_lost = has_lost || !is_kept;
+  }
+  directory.changes.clear();
+}
+
 void MemoryDisk::lose_names(Loss loss) {
   std::vector<InodePtr> directories;
   collect_directories(root_, directories);
+  const bool in_order = loss != Loss::drawn || random_.chance(50);
+  std::map<std::uint64_t, bool> renames;
   for (const InodePtr& directory : directories) {
+    if (!in_order) {
+      keep_any_names(*directory, renames);
+      continue;
+    }
     std::size_t kept = loss == Loss::everything ? 0 : directory->changes.size();
     if (loss == Loss::drawn && kept > 0) kept = random_.below(kept + 1);
     make_durable(*directory, kept);
   }
   for (const InodePtr& directory : directories) {
+    losses_.names_lost += directory->changes.size();
     directory->changes.clear();
-    directory->entries = directory->durable_entries;
+    for (const auto& [name, entry] : directory->entries) entry->links = 0;
+    for (const auto& [name, entry] : directory->durable_entries) entry->links = 0;
   }
+  for (const InodePtr& directory : directories) directory->entries = directory->durable_entries;
+  count_links(*root_);
 }
 
 void MemoryDisk::lose_bytes(Inode& inode, Loss loss) {
@@ -487,13 +563,14 @@ void MemoryDisk::copy_durable(const Inode& from, Inode& to, std::map<const Inode
   to.path = from.path;
   to.cache = to.durable = from.durable;
   to.attributes = to.durable_attributes = from.durable_attributes;
-  to.dirty.assign(sectors(to.cache.size()), false);
+  to.dirty.assign(sectors(to.cache.size()), 0);
   for (const auto& [name, entry] : from.durable_entries) {
     InodePtr& copy = copies[entry.get()];
     if (!copy) {
       copy = std::make_shared<Inode>();
       copy_durable(*entry, *copy, copies);
     }
+    ++copy->links;
     to.entries[name] = to.durable_entries[name] = copy;
   }
 }
@@ -519,11 +596,12 @@ void MemoryDisk::write_file(const std::string& path, ByteView bytes) {
   InodePtr inode = find(path);
   if (!inode) {
     inode = make_inode(false, path);
+    inode->links = 1;
     place.directory->entries[place.name] = place.directory->durable_entries[place.name] = inode;
   }
   inode->cache.assign(bytes.begin(), bytes.end());
   inode->durable = inode->cache;
-  inode->dirty.assign(sectors(inode->cache.size()), false);
+  inode->dirty.assign(sectors(inode->cache.size()), 0);
   inode->dirty_begin = inode->dirty_end = 0;
   inode->size_is_dirty = false;
 }
@@ -550,7 +628,8 @@ std::optional<FileDescription::Time> MemoryDisk::mtime_of(const std::string& pat
 void MemoryDisk::make_directories(const std::string& path) {
   InodePtr at = root_;
   std::string so_far;
-  for (const std::string& name : components(path)) {
+  std::string_view rest = path;
+  for (std::string name(take_name(rest)); !name.empty(); name = take_name(rest)) {
     so_far += "/" + name;
     InodePtr& entry = at->entries[name];
     if (!entry) entry = at->durable_entries[name] = make_inode(true, so_far);
@@ -564,6 +643,42 @@ std::vector<std::string> MemoryDisk::list_directory(const std::string& path) con
   if (!directory) return names;
   for (const auto& [name, entry] : directory->entries) names.push_back(name);
   return names;
+}
+
+bool MemoryDisk::is_directory(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode && inode->is_directory;
+}
+
+std::uint64_t MemoryDisk::size_of(const std::string& path) const {
+  const InodePtr inode = find(path);
+  return inode ? inode->cache.size() : 0;
+}
+
+std::optional<std::uint64_t> MemoryDisk::changed_at(const std::string& path) const {
+  const InodePtr inode = find(path);
+  if (!inode || inode->changed_at == kUnchanged) return std::nullopt;
+  return inode->changed_at;
+}
+
+void MemoryDisk::forget_changes() {
+  std::vector<InodePtr> directories;
+  collect_directories(root_, directories);
+  for (const InodePtr& directory : directories)
+    for (const auto& [name, entry] : directory->entries) entry->changed_at = kUnchanged;
+}
+
+bool MemoryDisk::is_durable(const std::string& path, std::uint64_t size) const {
+  const InodePtr inode = find(path, View::durable);
+  if (!inode || inode->durable.size() < size) return false;
+  return inode->cache.size() >= size &&
+         std::equal(inode->cache.begin(), inode->cache.begin() + static_cast<std::ptrdiff_t>(size),
+                    inode->durable.begin());
+}
+
+ByteView MemoryDisk::durable_bytes(const std::string& path) const {
+  const InodePtr inode = find(path, View::durable);
+  return inode ? ByteView(inode->durable) : ByteView();
 }
 
 std::uint64_t MemoryDisk::inode_of(const std::string& path) const {

@@ -1,9 +1,11 @@
 // A disk in memory that does what real ones do at the worst moment. Directories, inodes and hard links; a page cache,
 // and below it what would survive a power cut. A process that is killed leaves the page cache; a power cut takes it,
-// and of what was not synced it loses, keeps or tears each file as the seed says.
+// and of what was not synced it loses, keeps or tears each file as the seed says: at a byte, at a sector, or any
+// sectors of it.
 //
 // What it promises is as little as POSIX does: bytes are durable once their file was synced, names once their directory
-// was. Names of one directory become durable in the order they were made.
+// was. Of names that were not synced a power cut keeps those made up to some moment, or any of them; a rename is there
+// or is not.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +27,17 @@ namespace cproto::test {
 
 // What a power cut does to bytes that were not synced.
 enum class Loss : std::uint8_t { drawn, everything, nothing };
+
+// What power cuts did so far, by kind.
+struct DiskLosses {
+  std::uint64_t lost = 0;          // files whose unsynced bytes are all gone
+  std::uint64_t kept = 0;          // that have them all the same
+  std::uint64_t torn_sectors = 0;  // that end at a sector
+  std::uint64_t torn_bytes = 0;    // that end within one
+  std::uint64_t out_of_order = 0;  // that have some sectors, and not those before
+  std::uint64_t names_lost = 0;    // changes of directories
+  std::uint64_t names_out_of_order = 0;
+};
 
 // Thrown out of run() and advance_to() when the operations allowed by crash_after() are used up: the process is dead.
 struct ProcessDied {};
@@ -58,6 +72,7 @@ class MemoryDisk final : public Disk {
   std::uint64_t operations() const { return operations_; }
   // What a power cut at this moment would leave at the least.
   std::unique_ptr<MemoryDisk> durable_copy() const;
+  const DiskLosses& losses() const { return losses_; }
 
   // Its number as a device, which another boot may change.
   std::uint64_t device = 1;
@@ -66,6 +81,16 @@ class MemoryDisk final : public Disk {
   // Asked before each operation, with the path it is about; an errno makes it fail. A failing write or append may get
   // some of its bytes to the file; a failing sync leaves what was not synced marked clean, as Linux does.
   std::function<int(const FileOp&, const std::string& path)> fault;
+  // Asked behind a read of so many bytes: the bit that comes back flipped, if one does. The disk itself is intact.
+  std::function<std::optional<std::uint64_t>(std::uint64_t bits)> misread;
+
+  // --- what is durable ---
+  // Called when a file was synced, with the bytes of it that went to the disk.
+  std::function<void(const std::string& path, std::uint64_t begin, std::uint64_t end)> on_synced;
+  // Whether a power cut leaves this name, and the first `size` bytes of its file as they are now.
+  bool is_durable(const std::string& path, std::uint64_t size) const;
+  // What of it a power cut leaves for certain. Lives until the next operation.
+  ByteView durable_bytes(const std::string& path) const;
 
   // --- as another program would ---
   bool exists(const std::string& path) const { return find(path) != nullptr; }
@@ -78,15 +103,22 @@ class MemoryDisk final : public Disk {
   void truncate_file(const std::string& path, std::uint64_t size);
   void make_directories(const std::string& path);
   std::vector<std::string> list_directory(const std::string& path) const;
+  bool is_directory(const std::string& path) const;
+  std::uint64_t size_of(const std::string& path) const;
+  // The lowest place at which a byte of this file was ever changed or cut off, behind the last forget_changes();
+  // nullopt: it has only grown.
+  std::optional<std::uint64_t> changed_at(const std::string& path) const;
+  void forget_changes();
   std::uint64_t inode_of(const std::string& path) const;
   // Durable too: what the medium itself did.
   void flip(const std::string& path, std::uint64_t offset, std::uint8_t mask = 1);
   std::size_t open_files() const { return handles_.size(); }
 
  private:
+  static constexpr std::uint64_t kUnchanged = ~std::uint64_t{0};
   struct Inode;
   using InodePtr = std::shared_ptr<Inode>;
-  using Entries = std::map<std::string, InodePtr>;
+  using Entries = std::map<std::string, InodePtr, std::less<>>;
   // A change of names in one directory, not durable yet: nullptr removes. A rename to another directory is one change
   // in each of the two, and they become durable together.
   struct Change {
@@ -104,15 +136,18 @@ class MemoryDisk final : public Disk {
     std::string path;  // it was made under, for faults
     Bytes cache;
     Bytes durable;
-    std::vector<bool> dirty;  // by sector
+    std::vector<std::uint8_t> dirty;  // by sector
     std::size_t dirty_end = 0;
     std::size_t dirty_begin = 0;
     bool size_is_dirty = false;
+    bool has_dropped = false;  // a sync failed: the cache has, and calls clean, what the disk does not have
+    std::uint64_t links = 0;
+    std::uint64_t changed_at = kUnchanged;
     Attributes attributes;
     Attributes durable_attributes;
     Entries entries;
     Entries durable_entries;
-    std::vector<Change> changes;
+    std::deque<Change> changes;
   };
   struct RunningJob {
     Instant at;
@@ -124,13 +159,14 @@ class MemoryDisk final : public Disk {
     InodePtr directory;
     std::string name;
   };
+  enum class View : std::uint8_t { cached, durable };
 
   InodePtr make_inode(bool is_directory, const std::string& path);
-  InodePtr find(const std::string& path) const;
+  InodePtr find(std::string_view path, View view = View::cached) const;
   Place place_of(const std::string& path) const;
+  static void apply(Entries& entries, const Change& change);
   static void change(Inode& directory, Change change);
-
-  static std::uint64_t count_links(const Inode& directory, const InodePtr& file);
+  static void count_links(const Inode& directory);
   int run_operation(FileOp& op);
   int try_operation(FileOp& op);
   int open(FileOp& op, bool may_be_new, bool must_be_new);
@@ -138,16 +174,21 @@ class MemoryDisk final : public Disk {
   int rename(const std::string& path, const std::string& target);
   int move_beside(const std::string& path, const std::string& target);
   int remove(const std::string& path);
-  int read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into) const;
-  void write(Inode& inode, std::uint64_t offset, ByteView bytes);
+  static int read(const Inode& inode, std::uint64_t offset, std::span<std::uint8_t> into);
+  void flip_read(std::span<std::uint8_t> into) const;
+  static std::span<std::uint8_t> touch(Inode& inode, std::uint64_t offset, std::uint64_t size);
+  static void write(Inode& inode, std::uint64_t offset, ByteView bytes);
+  static void fill_with_zeros(Inode& inode, std::uint64_t size);
   static void truncate(Inode& inode, std::uint64_t size);
   void sync(Inode& inode);
   void fail_partly(const FileOp& op);
   void run_partly(FileOp& op);
-  std::string path_of(const FileOp& op) const;
+  const std::string& path_of(const FileOp& op) const;
   InodePtr inode_of_file(const File* file) const;
   void lose(Inode& inode, Loss loss);
+  void keep_bytes(Inode& inode, std::uint64_t how);
   static void make_durable(Inode& directory, std::size_t changes);
+  void keep_any_names(Inode& directory, std::map<std::uint64_t, bool>& renames);
   static void collect_directories(const InodePtr& directory, std::vector<InodePtr>& found);
   void lose_names(Loss loss);
   void lose_bytes(Inode& inode, Loss loss);
@@ -164,6 +205,7 @@ class MemoryDisk final : public Disk {
   std::optional<std::uint64_t> operations_left_;
   std::uint64_t operations_ = 0;
   std::uint64_t renames_ = 0;
+  DiskLosses losses_;
 };
 
 }  // namespace cproto::test
