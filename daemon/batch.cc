@@ -152,4 +152,10 @@ bool batch_checks(const BatchHeader& header, ByteView bytes) {
   return is_intact;
 }
 
+bool is_intact_batch(std::uint64_t number, ByteView bytes) {
+  if (bytes.size() < kBatchHeaderSize) return false;
+  const auto header = decode_batch_header(bytes.data());
+  return header && header->number == number && batch_checks(*header, bytes);
+}
+
 }  // namespace cproto

@@ -76,5 +76,7 @@ void visit_records(const BatchHeader& header, ByteView bytes, const RecordVisito
 bool frames_are_intact(ByteView frames, std::uint32_t count);
 // Whether header, trailer and every record and frame check.
 bool batch_checks(const BatchHeader& header, ByteView bytes);
+// Whether these bytes are the batch of this number, and it checks.
+bool is_intact_batch(std::uint64_t number, ByteView bytes);
 
 }  // namespace cproto

@@ -21,7 +21,6 @@ constexpr std::size_t kBatchesInMemory = 8;
 constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr Duration kCheckpointInterval = 1s;
 constexpr Duration kRetry = 5s;
-constexpr unsigned kReadTries = 5;
 // What may wait in memory for logs that cannot be written, before everything waits for them.
 constexpr std::uint64_t kBlockedBytes = 64u << 20;
 
@@ -188,9 +187,11 @@ bool Delivery::read_next_batch() {
   if (read_blocked_until_ > now_) return false;
   const BatchPlace batch = queue_.front();
   read_buffer_.resize(batch.size);
-  run({file_op::read(journal_->file_of(batch), batch.offset, read_buffer_)}, [this, batch](JobResult result) {
-    if (!result.ok() && ++read_failures_ < kReadTries) {
-      read_blocked_until_ = now_ + kRetry;
+  Job job = reading_job(journal_->file_of(batch), batch.offset, read_buffer_, read_failures_ > 0);
+  run(std::move(job), [this, batch](JobResult result) {
+    const bool is_intact = result.ok() && is_intact_batch(batch.number, read_buffer_);
+    if (!is_intact && ++read_failures_ < kReadTries) {
+      if (!result.ok()) read_blocked_until_ = now_ + kRetry;
       return;
     }
     if (!result.ok())

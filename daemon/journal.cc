@@ -45,6 +45,23 @@ Job segment_job(const std::string& directory, Segment& segment, ByteView first_b
           file_op::sync_directory(directory)};
 }
 
+Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, bool is_again) {
+  Job job;
+  if (is_again) job.push_back(file_op::drop_cached(file, offset, into.size()));
+  job.push_back(file_op::read(file, offset, into));
+  return job;
+}
+
+bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into) {
+  bool is_read = false;
+  for (unsigned tries = 0; tries < kReadTries; ++tries) {
+    Job job = reading_job(file, offset, into, tries > 0);
+    is_read = disk.run(job).ok();
+    if (is_read && is_intact_batch(number, into)) return true;
+  }
+  return is_read;
+}
+
 Journal::Journal(Disk& disk, const JournalOptions& options, JournalPosition position, Owner& owner)
     : disk_(disk),
       options_(options),
@@ -225,6 +242,11 @@ File& Journal::file_of(const BatchPlace& batch) {
       std::find_if(in_use_.begin(), in_use_.end(), [&](const auto& s) { return s->index == batch.segment; });
   CPROTO_ASSERT(it != in_use_.end());
   return (*it)->file;
+}
+
+bool Journal::read(const BatchPlace& batch, Bytes& bytes) {
+  bytes.resize(batch.size);
+  return read_batch(disk_, file_of(batch), batch.number, batch.offset, bytes);
 }
 
 void Journal::release_before(std::uint64_t number) {

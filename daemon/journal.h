@@ -107,6 +107,8 @@ class Journal {
   const std::deque<BatchPlace>& batches() const { return batches_; }
   // The open file a batch is in. Pre: it has not been released.
   File& file_of(const BatchPlace& batch);
+  // Reads the batch, and waits for it. False if it cannot be read; what is damaged is read, too.
+  bool read(const BatchPlace& batch, Bytes& bytes);
   std::size_t segments_in_use() const { return in_use_.size(); }
   std::uint64_t last_durable() const { return last_number_; }
   // False, or gone, once the journal is.
@@ -158,6 +160,13 @@ class Journal {
   std::uint64_t carried_in_ = 0;  // the batch with the last of the oldest segment's live records; 0: not appended yet
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
+
+// STORE §5. Reads a batch, and again where it does not check: a bad bit may be the way's, and not the medium's. False
+// if it cannot be read; a damaged one is as it was read last.
+bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into);
+// What is read next comes from the disk, as far as it is there.
+Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, bool is_again);
+inline constexpr unsigned kReadTries = 5;
 
 // STORE §2. The name of a segment, and its first block.
 std::string segment_path(const std::string& directory, std::uint32_t index);

@@ -244,8 +244,7 @@ bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes)
   Segment* segment = find_segment(chain, batch.segment);
   if (segment == nullptr) return false;
   bytes.resize(batch.header.size);
-  Job job{file_op::read(segment->file, batch.offset, bytes)};
-  return disk.run(job).ok();
+  return read_batch(disk, segment->file, batch.header.number, batch.offset, bytes);
 }
 
 std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain) {

@@ -49,7 +49,7 @@ bool is_segment_name(const std::string& name);
 std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options,
                                              const std::function<void(const std::string&)>& on_progress = {});
 
-// Reads one batch of the chain. False if it cannot be read.
+// Reads one batch of the chain. False if it cannot be read; what is damaged is read, too.
 bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes);
 
 // Begins a fresh segment, writes the last batch of the chain again there and syncs it (STORE §5.4).

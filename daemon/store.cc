@@ -412,9 +412,8 @@ void Store::restart_delivery() {
 }
 
 void Store::read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each) {
-  Bytes bytes(batch.size);
-  Job job{file_op::read(journal_->file_of(batch), batch.offset, bytes)};
-  if (!disk_.run(job).ok())
+  Bytes bytes;
+  if (!journal_->read(batch, bytes))
     return log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(batch.number) + " cannot be read");
   BatchHeader header;
   header.number = batch.number;

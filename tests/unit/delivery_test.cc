@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/checksum.h"
+#include "proto/random.h"
 #include "tests/support/store_end.h"
 
 using namespace cproto;
@@ -581,6 +582,53 @@ TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
   is_bad = false;
   end.run(20s);
   CHECK(end.log_text() == expected);
+}
+
+TEST_CASE("delivery: a batch that comes back with a bit flipped is read again") {
+  OpenStore end;
+  end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
+  Random random(5);
+  int reads = 0;
+  end.disk.misread = [&](std::uint64_t bits) -> std::optional<std::uint64_t> {
+    if (++reads % 2 == 0) return std::nullopt;
+    return random.below(bits);
+  };
+  std::string expected;
+  for (int i = 0; i < 40; ++i) {
+    const std::string message = std::to_string(i) + std::string(3'000, '.');
+    end.session.send(message);
+    end.sync();
+    expected += message + "\n";
+  }
+  end.run(60s);
+  CHECK(reads > 10);
+  CHECK((end.log_text() == expected));
+}
+
+TEST_CASE("delivery: one that begins again reads again what comes back with a bit flipped") {
+  OpenStore end;
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return is_bad && op.kind == FileOp::Kind::sync_data && path.starts_with("/store/inbox") ? EIO : 0;
+  };
+  Random random(6);
+  int reads = 0;
+  end.disk.misread = [&](std::uint64_t bits) -> std::optional<std::uint64_t> {
+    if (++reads % 2 == 0) return std::nullopt;
+    return random.below(bits);
+  };
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    const std::string message = std::to_string(i) + std::string(3'000, '.');
+    end.send(message);
+    expected += message + "\n";
+  }
+  end.run(4s);
+  is_bad = false;
+  end.run(60s);
+  end.rest();
+  CHECK(reads > 10);
+  CHECK((end.log_text() == expected));
 }
 
 // --- crashes ---
