@@ -89,6 +89,7 @@ void ClientNode::begin_session() {
 void ClientNode::crash() {
   if (!session_ || world_.is_healed()) return;
   world_.trace(client_name(number_) + " is killed");
+  world_.count(Fault::client_killed);
   if (connection_) connection_->cut();
   drop_connection();
   session_.reset();
@@ -114,6 +115,7 @@ void ClientNode::connect() {
       const auto connection = weak.lock();
       if (!connection || world_.is_healed()) return;
       world_.trace("connection " + std::to_string(connection->number()) + " is cut");
+      world_.count(Fault::connection_cut);
       connection->cut();
     });
   }

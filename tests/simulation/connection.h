@@ -9,6 +9,7 @@
 
 #include "proto/bytes.h"
 #include "proto/random.h"
+#include "tests/simulation/faults.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/scheduler.h"
 
@@ -24,14 +25,16 @@ class Party {
   virtual void on_writable() = 0;  // can_write() is true again
   // Bytes it would read now; 0: none.
   virtual std::size_t read_max() const = 0;
+  // The process was stopped: it reads nothing and hears of nothing until resume_reading().
+  virtual bool is_stopped() const { return false; }
 };
 
 enum class Side : std::size_t { client = 0, server = 1 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Scheduler& scheduler, Random& random, const LinkPlan& plan, unsigned number)
-      : scheduler_(scheduler), random_(random), plan_(plan), number_(number) {}
+  Connection(Scheduler& scheduler, Random& random, const LinkPlan& plan, Coverage& coverage, unsigned number)
+      : scheduler_(scheduler), random_(random), plan_(plan), coverage_(coverage), number_(number) {}
 
   unsigned number() const { return number_; }
   const LinkPlan& plan() const { return plan_; }
@@ -49,8 +52,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void resume_reading(Side side);
   // Nothing arrives any more; each side hears of it, or not.
   void cut();
+  // What this side writes does not arrive until heal() or unblock(); the other way all is well.
+  void block(Side writer);
+  void unblock(Side writer);
   // From here on nothing goes wrong.
-  void heal() { plan_.loss = plan_.duplication = plan_.corruption = 0; }
+  void heal();
 
   // A datagram for a server that knows nothing of this connection.
   std::function<void(const std::shared_ptr<Connection>&)> on_unknown;
@@ -66,6 +72,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool end_was_told = false;
     bool writer_waits = false;
     bool is_delivering = false;
+    bool is_blocked = false;
+    bool is_resting = false;  // its reader is slow
+    bool has_news = false;    // of the end of the connection, for a reader that was stopped
   };
   static std::size_t index(Side side) { return static_cast<std::size_t>(side); }
   static Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
@@ -76,10 +85,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_datagrams(Side side, ByteView bytes);
   void send_datagram(Side side, Bytes frame);
   void deliver(Side writer);
+  void tell_broken(Side side);
+  void rest(Flow& flow, Side writer);
 
   Scheduler& scheduler_;
   Random& random_;
   LinkPlan plan_;
+  Coverage& coverage_;
   unsigned number_;
   std::array<Party*, 2> party_{};
   std::array<Flow, 2> flows_;

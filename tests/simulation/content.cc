@@ -7,21 +7,40 @@
 
 namespace cproto::sim {
 
+namespace {
+
+// Noise, of which each message has a stretch of its own. Its length is a prime: what is in the wrong place by whole
+// sectors, or by any power of two, is other noise.
+constexpr std::size_t kNoise = 65521;
+
+Bytes make_noise(bool is_text) {
+  Bytes noise(kNoise);
+  Random random(is_text ? 1 : 2);
+  for (std::uint8_t& byte : noise) {
+    const auto drawn = static_cast<std::uint8_t>(random.below(256));
+    byte = is_text ? static_cast<std::uint8_t>(' ' + drawn % 64) : drawn;
+  }
+  return noise;
+}
+
+}  // namespace
+
 std::string to_text(const MessageId& id) {
   return "c" + std::to_string(id.client) + ".s" + std::to_string(id.session) + ".m" + std::to_string(id.number);
 }
 
 Bytes content_of(const MessageId& id, MessageKind kind, std::size_t size) {
+  static const Bytes text = make_noise(true);
+  static const Bytes binary = make_noise(false);
+  const Bytes& noise = kind == MessageKind::text ? text : binary;
   const std::string begin = to_text(id) + ":";
   Bytes bytes(begin.begin(), begin.end());
   bytes.reserve(std::max(size, bytes.size()));
-  Random random(id.client * 1'000'003u + id.session * 10'007u + id.number);
+  std::size_t from = Random(id.client * 1'000'003u + id.session * 10'007u + id.number).below(kNoise);
   while (bytes.size() < size) {
-    std::uint64_t word = random.next();
-    for (int i = 0; i < 8 && bytes.size() < size; ++i, word >>= 8) {
-      const auto byte = static_cast<std::uint8_t>(word & 0xff);
-      bytes.push_back(kind != MessageKind::text ? byte : static_cast<std::uint8_t>(' ' + byte % 64));
-    }
+    const std::size_t count = std::min(kNoise - from, size - bytes.size());
+    append(bytes, ByteView(noise).subspan(from, count));
+    from = 0;
   }
   return bytes;
 }

@@ -145,14 +145,9 @@ std::string Ledger::read_along(const test::MemoryDisk& disk) {
   for (const std::string& client : disk.list_directory(kInbox)) {
     for (const std::string& name : disk.list_directory(kInbox + "/" + client)) {
       const std::string path = kInbox + "/" + client + "/" + name;
-      Bytes& seen = seen_[disk.inode_of(path)];
-      Bytes now = disk.read_file(path);
-      if (now.size() < seen.size() || !std::equal(seen.begin(), seen.end(), now.begin())) {
-        const auto same = std::mismatch(seen.begin(), seen.end(), now.begin(), now.end()).first - seen.begin();
-        return path + " lost bytes that a reader had seen: of " + std::to_string(seen.size()) + " now " +
-               std::to_string(now.size()) + " are there, and the first " + std::to_string(same) + " are the same";
-      }
-      seen = std::move(now);
+      if (const auto changed = disk.changed_at(path); changed && !disk.is_directory(path))
+        return path + " lost bytes that a reader had seen: of " + std::to_string(disk.size_of(path)) + " the first " +
+               std::to_string(*changed) + " are the same";
     }
   }
   return {};

@@ -48,10 +48,8 @@ class Ledger {
 
   // Empty, or what is wrong. `is_final`: everything acknowledged has to be there by now.
   std::string check_inbox(const test::MemoryDisk& disk, bool is_final);
-  // What a reader sees now is what it saw before, and more.
-  std::string read_along(const test::MemoryDisk& disk);
-  // The readers went with the page cache.
-  void forget_readers() { seen_.clear(); }
+  // What readers of the logs saw at any time is what they see now, and more.
+  static std::string read_along(const test::MemoryDisk& disk);
 
  private:
   struct Found {
@@ -71,7 +69,6 @@ class Ledger {
   std::uint64_t message_size_max_;
   std::map<std::pair<unsigned, unsigned>, SentSession> sessions_;
   std::map<SessionId, Seq> told_;
-  std::map<std::uint64_t, Bytes> seen_;  // by inode
 };
 
 // "client-3"

@@ -11,6 +11,7 @@ T pick(Random& random, const std::array<T, N>& from) {
   return from[random.below(N)];
 }
 
+// Each kind of fault is off in most runs: alone, or with few others, it gets further.
 LinkPlan draw_link(Random& random) {
   LinkPlan link;
   link.transport = random.chance(65) ? Transport::stream : Transport::datagram;
@@ -21,10 +22,14 @@ LinkPlan draw_link(Random& random) {
     if (is_bad) link.loss = static_cast<double>(random.below(21));
     if (is_bad) link.duplication = static_cast<double>(random.below(11));
     if (is_bad) link.corruption = static_cast<double>(random.below(6));
+    if (is_bad && random.chance(30)) link.long_delay = 1;
   } else {
     if (is_bad) link.corruption = random.chance(30) ? 1.0 : 0.0;
     if (is_bad) link.life_max = std::chrono::milliseconds(random.between(200, 8000));
+    if (is_bad && random.chance(20)) link.long_delay = 2;
+    if (random.chance(10)) link.slow_reader = random.between(64, 4096);
   }
+  if (random.chance(15)) link.one_way = 40;
   return link;
 }
 
@@ -34,7 +39,10 @@ DiskPlan draw_disk(Random& random) {
   if (random.chance(20)) disk.stall = 1;
   if (random.chance(20)) disk.sync_failure = 1;
   if (random.chance(15)) disk.inbox_failure = 5;
+  if (random.chance(30)) disk.lasting = 20;
   if (random.chance(20)) disk.write_failure = 1;
+  if (random.chance(10)) disk.no_space = 1;
+  if (random.chance(15)) disk.misread = random.chance(50) ? 1 : 10;
   disk.fills_up = random.chance(10);
   return disk;
 }
@@ -46,13 +54,16 @@ Plan draw_plan(std::uint64_t seed) {
   Plan plan;
   plan.seed = seed;
   plan.clients = random.between(1, 5);
-  plan.segment_size = pick(random, std::array<std::uint64_t, 4>{128, 256, 256, 1024}) * 1024;
+  plan.segment_size = pick(random, std::array<std::uint64_t, 4>{64, 64, 128, 256}) * 1024;
   plan.window_bytes = random.between(8, 256) * 1024;
   if (random.chance(20)) plan.message_size_max = random.between(1000, 100000);
   plan.keep_alive = std::chrono::seconds(random.between(1, 10));
   plan.heals_at = std::chrono::seconds(random.between(5, 40));
   if (random.chance(75)) plan.server_life_max = std::chrono::milliseconds(random.between(300, 15000));
   plan.power_cut = static_cast<double>(random.below(101));
+  if (random.chance(60)) plan.second_cut = 50;
+  if (random.chance(15)) plan.stop = 40;
+  plan.changes_settings = random.chance(30);
   plan.disk = draw_disk(random);
   return plan;
 }
@@ -65,7 +76,7 @@ ClientPlan draw_client_plan(const Plan& plan, Random& random) {
   client.window_size = random.chance(50) ? kWindowMax : static_cast<std::uint32_t>(random.between(1, 300));
   client.sessions = random.between(1, 4);
   client.messages = random.between(1, 60);
-  client.large = client.max_packet_size >= 4096 ? 1.5 : 0;
+  client.large = client.max_packet_size >= 4096 && random.chance(25) ? 1.5 : 0;
   if (random.chance(60)) client.pause_max = std::chrono::milliseconds(random.between(1, 800));
   if (random.chance(30)) client.life_max = std::chrono::milliseconds(random.between(500, 10000));
   client.renames_logs = random.chance(25);

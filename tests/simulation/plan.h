@@ -15,8 +15,11 @@ struct LinkPlan {
   Duration delay_max = 10ms;
   double loss = 0;  // per cent of frames
   double duplication = 0;
-  double corruption = 0;   // of frames, or of writes on a stream
-  Duration life_max = 0s;  // a stream is cut within it; 0: never
+  double corruption = 0;        // of frames, or of writes on a stream
+  double long_delay = 0;        // of them, by seconds
+  Duration life_max = 0s;       // a stream is cut within it; 0: never
+  double one_way = 0;           // per cent of connections of which one way goes dead for a while
+  std::size_t slow_reader = 0;  // bytes that either side reads at a time, with a rest behind; 0: all there is
 };
 
 struct DiskPlan {
@@ -24,8 +27,11 @@ struct DiskPlan {
   double stall = 0;          // per cent of jobs that take up to 3 s
   double sync_failure = 0;   // per cent of journal syncs
   double inbox_failure = 0;  // per cent of syncs in the inbox
+  double lasting = 0;        // per cent of failures behind which every sync fails for a while, or until the end
   double write_failure = 0;  // per cent of writes
+  double no_space = 0;       // per cent of writes of any kind
   bool fills_up = false;     // now and then there is no space for a while
+  double misread = 0;        // per cent of reads that come back with a bit flipped
 };
 
 struct ClientPlan {
@@ -51,6 +57,9 @@ struct Plan {
   Duration heals_at = 20s;        // from then on nothing fails any more
   Duration server_life_max = 0s;  // 0: it is never killed
   double power_cut = 50;          // per cent of its deaths
+  double second_cut = 0;          // per cent of kills that a power cut follows soon
+  double stop = 0;                // per cent of its lives in which it is stopped for up to minutes
+  bool changes_settings = false;  // its largest packet differs from life to life
   DiskPlan disk;
 };
 

@@ -1,7 +1,6 @@
 #include "tests/simulation/server_node.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "proto/codec.h"
@@ -10,10 +9,13 @@ namespace cproto::sim {
 
 namespace {
 
+const std::string kStore = "/store";
 constexpr std::size_t kReadSize = 64 * 1024;
 // More of either at once would be a leak, or a queue without a bound.
 constexpr std::size_t kJobsMax = 16;
 constexpr std::size_t kOpenFilesMax = 200;
+// An ACK, a KEEP-ALIVE and the errors that are due.
+constexpr std::size_t kOutputMax = 16 * 1024;
 
 class NoLog final : public Log {
  public:
@@ -27,6 +29,7 @@ class NoLog final : public Log {
 
 ServerWire::ServerWire(World& world, ServerNode& node, std::shared_ptr<Connection> connection)
     : world_(world), node_(node), connection_(std::move(connection)), alarm_(world.scheduler, [this] {
+        if (node_.is_stopped_) return;
         if (!is_finished_) peer_->handle_timeout();
         node_.pump();
       }) {
@@ -54,6 +57,7 @@ void ServerWire::on_end() {
 void ServerWire::on_broken() { on_end(); }
 
 void ServerWire::on_writable() {
+  if (node_.is_stopped_) return;
   if (!is_finished_) peer_->on_writable();
   node_.pump();
 }
@@ -63,6 +67,15 @@ std::size_t ServerWire::read_max() const {
   return is_reading_ ? std::min(kReadSize, node_.store_->room()) : 0;
 }
 
+bool ServerWire::is_stopped() const { return node_.is_stopped_; }
+
+void ServerWire::wake() {
+  if (is_finished_) return;
+  connection_->resume_reading(Side::server);
+  peer_->handle_timeout();
+  if (!is_finished_ && can_write()) peer_->on_writable();
+}
+
 Bytes& ServerWire::write_buffer() {
   buffer_.clear();
   return buffer_;
@@ -70,7 +83,8 @@ Bytes& ServerWire::write_buffer() {
 
 void ServerWire::write() {
   world_.trace_frames("server to " + std::to_string(connection_->number()), buffer_);
-  Decoder decoder(connection_->plan().transport == Transport::datagram ? Transport::stream : Transport::stream);
+  if (buffer_.size() > kOutputMax) world_.fail("too much to say at once: " + std::to_string(buffer_.size()) + " bytes");
+  Decoder decoder(Transport::stream);
   decoder.set_payload_max(kPacketSizeMax);
   decoder.feed(buffer_);
   for (Decoder::Result next = decoder.next(); next.status == Decoder::Status::frame; next = decoder.next())
@@ -84,16 +98,22 @@ void ServerWire::look_at(const Frame& frame) {
     const auto decoded = decode_syn_ack(frame.payload);
     const SynAck& terms = std::get<SynAck>(decoded);
     session_ = terms.session;
-    world_.ledger.on_told(terms.session, terms.durable_through);
+    check_told(terms.durable_through);
   } else if (frame.type == FrameType::ack && session_) {
     const auto ack = decode_ack(frame.payload);
-    if (!ack) return;
-    world_.ledger.on_told(*session_, ack->durable_through);
-    if (node_.deep_checks_left_ > 0 && world_.random.chance(3)) {
-      --node_.deep_checks_left_;
-      node_.check_durable();
-    }
+    if (ack) check_told(ack->durable_through);
   }
+}
+
+void ServerWire::check_told(Seq through) {
+  const Seq durable = node_.durable_.through(*session_);
+  if (durable < through)
+    world_.fail("session " + to_hex(ByteView(*session_).first(8)) + " is told " + std::to_string(through.value) +
+                " and " + std::to_string(durable.value) + " is on the disk");
+  world_.ledger.on_told(*session_, through);
+  if (node_.deep_checks_left_ == 0 || !world_.random.chance(1)) return;
+  --node_.deep_checks_left_;
+  node_.check_durable();
 }
 
 void ServerWire::shut_down() { connection_->shut_down(Side::server); }
@@ -110,12 +130,14 @@ ServerNode::ServerNode(World& world)
     : disk(world.plan.seed ^ 0xd15c),
       world_(world),
       random_(world.plan.seed ^ 0x5e1f),
+      faults_(world.plan.disk, world.plan.seed ^ 0xfa17, world.verdict.coverage),
+      durable_(disk, kStore, [this](const std::string& what) { world_.fail(what); }),
       disk_alarm_(world.scheduler, [this] { pump(); }),
       store_alarm_(world.scheduler, [this] {
-        if (store_) store_->handle_timeout();
+        if (store_ && !is_stopped_) store_->handle_timeout();
         pump();
       }) {
-  options_.directory = "/store";
+  options_.directory = kStore;
   options_.segment_size = world.plan.segment_size;
   options_.registry.message_size_max = world.plan.message_size_max;
   options_.registry.max_packet_size = 16384;
@@ -126,8 +148,14 @@ ServerNode::ServerNode(World& world)
     store_be(id.data() + 8, world_.plan.seed);
     return id;
   };
-  disk.latency = [this](const Job&) { return draw_latency(); };
-  disk.fault = [this](const FileOp& op, const std::string& path) { return draw_fault(op, path); };
+  disk.latency = [this](const Job&) { return faults_.draw_latency(); };
+  disk.fault = [this](const FileOp& op, const std::string& path) {
+    return faults_.draw_error(world_.scheduler.now(), op, path);
+  };
+  disk.misread = [this](std::uint64_t bits) { return faults_.draw_misread(bits); };
+  disk.on_synced = [this](const std::string& path, std::uint64_t begin, std::uint64_t end) {
+    durable_.on_synced(path, begin, end);
+  };
 }
 
 ServerNode::~ServerNode() {
@@ -137,30 +165,6 @@ ServerNode::~ServerNode() {
   store_.reset();
 }
 
-Duration ServerNode::draw_latency() {
-  const DiskPlan& plan = world_.plan.disk;
-  if (!world_.is_healed() && random_.chance(plan.stall)) return std::chrono::milliseconds(random_.between(100, 3000));
-  return Duration(
-      static_cast<std::int64_t>(random_.between(20'000, static_cast<std::uint64_t>(plan.latency_max.count()))));
-}
-
-int ServerNode::draw_fault(const FileOp& op, const std::string& path) {
-  using Kind = FileOp::Kind;
-  if (world_.is_healed()) return 0;
-  const DiskPlan& plan = world_.plan.disk;
-  const bool is_journal = path.starts_with("/store/journal");
-  const bool syncs = op.kind == Kind::sync_data || op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
-  const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
-                      op.kind == Kind::write_file || op.kind == Kind::zero_fill || op.kind == Kind::reserve;
-  if (syncs) return random_.chance(is_journal ? plan.sync_failure : plan.inbox_failure) ? EIO : 0;
-  if (!writes) return 0;
-  const Instant now = world_.scheduler.now();
-  if (plan.fills_up && now >= full_until_ && random_.chance(0.2)) full_until_ = now + 3s;
-  const bool is_part = path.ends_with(".file");
-  if (plan.fills_up && now < full_until_ && (op.kind != Kind::write || is_part)) return ENOSPC;
-  return random_.chance(plan.write_failure) ? EIO : 0;
-}
-
 void ServerNode::write(Severity severity, LogEvent, std::string_view line, const LogFields&) {
   if (severity != Severity::debug) world_.trace("log: " + std::string(line));
 }
@@ -168,24 +172,67 @@ void ServerNode::write(Severity severity, LogEvent, std::string_view line, const
 // --- its life ---
 
 void ServerNode::start() {
-  disk.make_directories("/store");
+  disk.make_directories(kStore);
   open();
   plan_death();
 }
 
+void ServerNode::heal() {
+  faults_.heal();
+  ++life_;
+  dies_at_work_ = false;
+  go_on();
+}
+
+// Often in the middle of a job: between two, little can happen to it.
 void ServerNode::plan_death() {
-  if (world_.plan.server_life_max == 0s) return;
+  if (world_.plan.server_life_max == 0s || world_.is_healed()) return;
   const auto most = static_cast<std::uint64_t>(world_.plan.server_life_max.count());
   const Duration lives(static_cast<std::int64_t>(random_.below(most)));
-  world_.scheduler.after(lives, [this, life = ++life_] {
-    if (life == life_ && !world_.is_healed()) kill(random_.chance(world_.plan.power_cut));
+  const bool at_work = random_.chance(60);
+  world_.scheduler.after(lives, [this, at_work, life = ++life_] {
+    if (life != life_) return;
+    dies_at_work_ = at_work;
+    at_work ? pump() : die();
   });
+  plan_stop();
+}
+
+void ServerNode::die() { kill(random_.chance(world_.plan.power_cut)); }
+
+void ServerNode::plan_stop() {
+  if (!random_.chance(world_.plan.stop)) return;
+  const Duration begins = std::chrono::milliseconds(random_.below(5000));
+  const Duration lasts =
+      std::chrono::milliseconds(random_.chance(50) ? random_.between(10, 5000) : random_.between(5000, 180'000));
+  world_.scheduler.after(begins, [this, lasts, life = life_] {
+    if (life == life_ && store_) stop(lasts);
+  });
+}
+
+// SIGSTOP. It hears of nothing; what is on its way to the disk or to others goes on.
+void ServerNode::stop(Duration lasts) {
+  world_.trace("server: stopped");
+  world_.count(Fault::server_stopped);
+  is_stopped_ = true;
+  world_.scheduler.after(lasts, [this, life = life_] {
+    if (life == life_) go_on();
+  });
+}
+
+void ServerNode::go_on() {
+  if (!std::exchange(is_stopped_, false)) return;
+  world_.trace("server: goes on");
+  for (auto& [number, wire] : wires_) wire->wake();
+  if (store_) store_->handle_timeout();
+  pump();
 }
 
 void ServerNode::kill(bool cuts_power) {
   world_.trace(cuts_power ? "server: the power is cut" : "server: kill -9");
-  ++world_.verdict.crashes;
-  if (cuts_power) ++world_.verdict.power_cuts;
+  world_.count(cuts_power ? Fault::power_cut : Fault::server_killed);
+  ++life_;
+  dies_at_work_ = is_stopped_ = false;
   is_ending_ = true;
   for (auto& [number, wire] : wires_) wire->connection().cut();
   wires_.clear();
@@ -193,7 +240,7 @@ void ServerNode::kill(bool cuts_power) {
   read_along();
   if (cuts_power) {
     disk.cut_power();
-    world_.ledger.forget_readers();
+    count_losses();
     has_torn_logs_ = true;
   } else {
     disk.kill_process();
@@ -201,13 +248,40 @@ void ServerNode::kill(bool cuts_power) {
   store_.reset();
   const Duration down = std::chrono::milliseconds(random_.between(1, 2000));
   world_.scheduler.after(down, [this] { open(); });
-  world_.scheduler.after(down, [this] { plan_death(); });
+  if (world_.is_healed()) return;
+  const bool is_cut_soon = !cuts_power && random_.chance(world_.plan.second_cut);
+  if (!is_cut_soon) return world_.scheduler.after(down, [this] { plan_death(); });
+  // What the one before left in the page cache was seen by this one, and goes.
+  const Duration lives = std::chrono::milliseconds(random_.below(random_.chance(50) ? 50 : 1500));
+  world_.scheduler.after(down + lives, [this, life = life_] {
+    if (life != life_ || world_.is_healed()) return;
+    world_.count(Fault::power_cut_behind_kill);
+    kill(true);
+  });
+}
+
+void ServerNode::count_losses() {
+  const test::DiskLosses now = disk.losses();
+  const test::DiskLosses was = std::exchange(losses_counted_, now);
+  Coverage& coverage = world_.verdict.coverage;
+  coverage.add(Fault::bytes_lost, now.lost - was.lost);
+  coverage.add(Fault::bytes_kept, now.kept - was.kept);
+  coverage.add(Fault::torn_at_sector, now.torn_sectors - was.torn_sectors);
+  coverage.add(Fault::torn_at_byte, now.torn_bytes - was.torn_bytes);
+  coverage.add(Fault::sectors_out_of_order, now.out_of_order - was.out_of_order);
+  coverage.add(Fault::names_lost, now.names_lost - was.names_lost);
+  coverage.add(Fault::names_out_of_order, now.names_out_of_order - was.names_out_of_order);
 }
 
 // It may die while it recovers, too.
 void ServerNode::open() {
   if (store_) return;
   disk.advance_to(world_.scheduler.now());
+  if (world_.plan.changes_settings && !world_.is_healed()) {
+    world_.count(Fault::setting_changed);
+    options_.registry.max_packet_size =
+        random_.chance(50) ? 16384 : static_cast<std::uint32_t>(random_.between(64, 4096));
+  }
   if (!world_.is_healed() && world_.plan.server_life_max > 0s && random_.chance(20))
     disk.crash_after(random_.below(60));
   try {
@@ -222,7 +296,8 @@ void ServerNode::open() {
     }
     store_ = std::move(std::get<std::unique_ptr<Store>>(opened));
   } catch (const test::ProcessDied&) {
-    return kill(random_.chance(world_.plan.power_cut));
+    world_.count(Fault::died_recovering);
+    return die();
   }
   world_.trace("server: up");
   check_told(*store_, "after recovery");
@@ -250,16 +325,26 @@ void ServerNode::bury() {
 }
 
 void ServerNode::pump() {
-  if (is_ending_ || is_pumping_) return;
+  if (is_ending_ || is_pumping_ || is_stopped_) return;
   is_pumping_ = true;
   disk.advance_to(world_.scheduler.now());
   if (store_) store_->flush();
   is_pumping_ = false;
+  if (dies_at_work_ && disk.jobs_under_way() > 0) {
+    dies_at_work_ = false;
+    world_.scheduler.after(0s, [this, life = life_] {
+      if (life == life_) die();
+    });
+  }
   // A wire must outlive the call that finished it.
   if (std::any_of(wires_.begin(), wires_.end(), [](const auto& one) { return one.second->is_finished(); }))
     world_.scheduler.after(0s, [this] { bury(); });
   disk_alarm_.set(disk.next_completion());
   store_alarm_.set(store_ ? store_->next_deadline() : kNever);
+  check_bounds();
+}
+
+void ServerNode::check_bounds() {
   if (disk.jobs_under_way() > kJobsMax) world_.fail("too many jobs under way");
   if (disk.open_files() > kOpenFilesMax) world_.fail("too many open files");
 }
@@ -276,9 +361,9 @@ std::string ServerNode::describe() const {
 
 // Behind a power cut the logs are as it left them, until recovery has been through them.
 void ServerNode::read_along() {
-  if (store_ && !store_->delivery().is_recovering()) has_torn_logs_ = false;
-  if (has_torn_logs_) return;
-  if (std::string wrong = world_.ledger.read_along(disk); !wrong.empty()) world_.fail(wrong);
+  if (has_torn_logs_ && (!store_ || store_->delivery().is_recovering())) return;
+  if (std::exchange(has_torn_logs_, false)) disk.forget_changes();
+  if (std::string wrong = Ledger::read_along(disk); !wrong.empty()) world_.fail(wrong);
 }
 
 void ServerNode::check_told(const Store& store, const char* where) {

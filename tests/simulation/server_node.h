@@ -11,6 +11,8 @@
 #include "daemon/peer.h"
 #include "daemon/store.h"
 #include "tests/simulation/connection.h"
+#include "tests/simulation/disk_faults.h"
+#include "tests/simulation/durable_journal.h"
 #include "tests/simulation/world.h"
 #include "tests/support/memory_disk.h"
 
@@ -34,6 +36,9 @@ class ServerWire final : public Party, public Wire {
   void on_broken() override;
   void on_writable() override;
   std::size_t read_max() const override;
+  bool is_stopped() const override;
+  // The process goes on: everything that came meanwhile is there.
+  void wake();
 
   // --- Wire ---
   bool can_write() override { return !is_finished_ && connection_->can_write(Side::server); }
@@ -46,6 +51,7 @@ class ServerWire final : public Party, public Wire {
 
  private:
   void look_at(const Frame& frame);
+  void check_told(Seq through);
 
   World& world_;
   ServerNode& node_;
@@ -70,7 +76,8 @@ class ServerNode final : public Log {
   // Behind whatever happened to it: one turn of its loop.
   void pump();
   void kill(bool cuts_power);
-  void plan_death();
+  // Nothing fails from here on.
+  void heal();
   // Everything durable is delivered and checkpointed.
   void settle() {
     if (store_) store_->settle();
@@ -88,9 +95,14 @@ class ServerNode final : public Log {
  private:
   friend class ServerWire;
   void open();
+  void plan_death();
+  void die();
+  void plan_stop();
+  void stop(Duration lasts);
+  void go_on();
   void check_told(const Store& store, const char* where);
-  int draw_fault(const FileOp& op, const std::string& path);
-  Duration draw_latency();
+  void check_bounds();
+  void count_losses();
   void bury();
 
   void write(Severity severity, LogEvent event, std::string_view line, const LogFields& fields) override;
@@ -98,6 +110,8 @@ class ServerNode final : public Log {
 
   World& world_;
   Random random_;
+  DiskFaults faults_;
+  DurableJournal durable_;
   StoreOptions options_;
   cproto::World store_world_;
   PeerCounters counters_;
@@ -106,9 +120,11 @@ class ServerNode final : public Log {
   std::unique_ptr<Store> store_;
   Alarm disk_alarm_;
   Alarm store_alarm_;
-  Instant full_until_{};
-  unsigned deep_checks_left_ = 4;
+  test::DiskLosses losses_counted_;
+  unsigned deep_checks_left_ = 2;
   unsigned life_ = 0;
+  bool dies_at_work_ = false;  // as soon as a job is on the disk
+  bool is_stopped_ = false;
   bool is_pumping_ = false;
   bool is_ending_ = false;
   bool has_torn_logs_ = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/codec.h"
 #include "tests/simulation/client_node.h"
 #include "tests/simulation/connection.h"
 #include "tests/simulation/server_node.h"
@@ -35,37 +34,29 @@ void World::fail(const std::string& what) {
   trace("FAILURE: " + what);
 }
 
-void World::trace_frames(const std::string& who, ByteView bytes) {
-  Decoder decoder(Transport::stream);
-  decoder.set_payload_max(kPacketSizeMax);
-  decoder.feed(bytes);
-  Frame first;
-  std::size_t count = 0;
-  std::size_t payload = 0;
-  const auto flush = [&] {
-    if (count == 1) trace(who + ": " + describe(first));
-    if (count > 1)
-      trace(who + ": " + std::to_string(count) + " x " + frame_type_name(first.type) + " from " +
-            std::to_string(first.seq.value) + ", " + std::to_string(payload) + " B in all");
-    count = payload = 0;
-  };
-  for (Decoder::Result next = decoder.next(); next.status == Decoder::Status::frame; next = decoder.next()) {
-    const Frame& frame = next.frame;
-    const bool goes_on = count > 0 && is_numbered(frame.type) && frame.type == first.type &&
-                         frame.seq.value == static_cast<std::uint16_t>(first.seq.value + count);
-    if (!goes_on) flush();
-    if (count == 0) first = frame;
-    ++count;
-    payload += frame.payload.size();
-  }
-  flush();
-}
-
 std::shared_ptr<Connection> World::make_connection(const LinkPlan& link) {
-  auto connection = std::make_shared<Connection>(scheduler, random, link, next_connection_++);
+  auto connection = std::make_shared<Connection>(scheduler, random, link, verdict.coverage, next_connection_++);
   connection->on_unknown = [this](const std::shared_ptr<Connection>& unknown) { server->on_datagram(unknown); };
   connections_.push_back(connection);
+  if (!is_healed_ && random.chance(link.one_way)) plan_one_way(connection);
   return connection;
+}
+
+// For good, as far as a connection is concerned, or for a while.
+void World::plan_one_way(const std::shared_ptr<Connection>& connection) {
+  const Side writer = random.chance(50) ? Side::client : Side::server;
+  const Duration begins = std::chrono::milliseconds(random.below(3000));
+  const Duration lasts = std::chrono::milliseconds(random.between(100, 60'000));
+  scheduler.after(begins, [this, weak = std::weak_ptr(connection), writer] {
+    const auto there = weak.lock();
+    if (!there || is_healed_ || there->is_broken()) return;
+    trace("connection " + std::to_string(there->number()) + ": nothing arrives of the " +
+          (writer == Side::client ? "client" : "server"));
+    there->block(writer);
+  });
+  scheduler.after(begins + lasts, [weak = std::weak_ptr(connection), writer] {
+    if (const auto there = weak.lock()) there->unblock(writer);
+  });
 }
 
 bool World::all_done() const {
@@ -95,6 +86,7 @@ void World::tick() {
     const std::string path = "/store/inbox/" + client_name(i + 1) + "/messages.log";
     if (!server->disk.exists(path)) continue;
     trace(path + " is renamed");
+    count(Fault::log_renamed);
     server->disk.rename_file(path, path + "." + std::to_string(next_rotation_++));
   }
   scheduler.after(kTick, [this] { tick(); });
@@ -105,6 +97,7 @@ void World::heal() {
   is_healed_ = true;
   for (const auto& weak : connections_)
     if (const auto connection = weak.lock()) connection->heal();
+  server->heal();
   for (const auto& client : clients_) client->heal();
 }
 

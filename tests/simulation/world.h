@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proto/random.h"
+#include "tests/simulation/faults.h"
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/scheduler.h"
@@ -22,10 +24,8 @@ struct Verdict {
   std::string failure;  // empty: all is well
   std::uint64_t trace_hash = 0;
   std::uint64_t events = 0;
-  std::size_t messages = 0;
-  unsigned crashes = 0;
-  unsigned power_cuts = 0;
   Duration lasted{0};
+  Coverage coverage;
 };
 
 class World {
@@ -38,9 +38,10 @@ class World {
 
   // --- for the nodes ---
   void fail(const std::string& what);
-  void trace(const std::string& line) { trace_.add(scheduler.now(), line); }
+  void trace(std::string_view line) { trace_.add(scheduler.now(), line); }
   // One line for each frame in what a side wrote, or for a run of the same kind.
-  void trace_frames(const std::string& who, ByteView bytes);
+  void trace_frames(std::string_view who, ByteView frames) { trace_.add_frames(scheduler.now(), who, frames); }
+  void count(Fault fault) { verdict.coverage.add(fault); }
   bool is_healed() const { return is_healed_; }
   std::shared_ptr<Connection> make_connection(const LinkPlan& plan);
 
@@ -52,6 +53,7 @@ class World {
   Verdict verdict;
 
  private:
+  void plan_one_way(const std::shared_ptr<Connection>& connection);
   bool all_done() const;
   bool run_until(Instant end, bool until_done);
   void tick();
