@@ -8,30 +8,30 @@ Piece BinarySource::peek(std::size_t packet_size) {
   if (is_stopped_ || index_ == paths_.size()) return {};
   gave_last_ = false;
   const std::string& path = paths_[index_];
-  if (!input_.is_open()) {
-    if (const int error = input_.open(path)) return {Piece::Kind::broken, {}, false, cannot_read(path, error, false)};
+  if (!input_->is_open()) {
+    if (const int error = input_->open(path)) return {Piece::Kind::broken, {}, false, cannot_read(path, error, false)};
   }
   while (true) {
-    const ByteView data = input_.data();
+    const ByteView data = input_->data();
     if (data.size() >= packet_size)
       return {Piece::Kind::part, data.first(data.size() / packet_size * packet_size), false, {}};
-    switch (input_.fill()) {
-      case Input::Got::some: break;
-      case Input::Got::wait: return {Piece::Kind::wait, {}, false, {}};
-      case Input::Got::boundary:  // a file has none
-      case Input::Got::end: gave_last_ = true; return {Piece::Kind::part, input_.data(), true, {}};
-      case Input::Got::failed: return {Piece::Kind::broken, {}, false, cannot_read(path, input_.error(), true)};
+    switch (input_->fill()) {
+      case ByteInput::Got::some: break;
+      case ByteInput::Got::wait: return {Piece::Kind::wait, {}, false, {}};
+      case ByteInput::Got::boundary:  // a file has none
+      case ByteInput::Got::end: gave_last_ = true; return {Piece::Kind::part, input_->data(), true, {}};
+      case ByteInput::Got::failed: return {Piece::Kind::broken, {}, false, cannot_read(path, input_->error(), true)};
     }
   }
 }
 
 void BinarySource::take(std::size_t bytes, bool is_complete) {
-  input_.consume(bytes);
+  input_->consume(bytes);
   if (is_complete && gave_last_) skip();
 }
 
 void BinarySource::skip() {
-  input_.close();
+  input_->close();
   ++index_;
 }
 

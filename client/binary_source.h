@@ -2,19 +2,20 @@
 // on.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "client/input.h"
+#include "client/machine.h"
 #include "client/source.h"
 
 namespace cproto::client {
 
 class BinarySource final : public Source {
  public:
-  BinarySource(uv_loop_t* loop, std::vector<std::string> paths, std::function<void()> wake)
-      : paths_(std::move(paths)), input_(loop, std::move(wake)) {}
+  BinarySource(Machine& machine, std::vector<std::string> paths, std::function<void()> wake)
+      : paths_(std::move(paths)), input_(machine.make_stream(std::move(wake))) {}
 
   Piece peek(std::size_t packet_size) override;
   void take(std::size_t bytes, bool is_complete) override;
@@ -25,11 +26,11 @@ class BinarySource final : public Source {
   Noun noun() const override { return {"message", "messages"}; }
   std::optional<std::uint64_t> total() const override { return paths_.size(); }
   bool is_lost_by_giving_up() const override;
-  bool holds_writer() const override { return input_.is_open() && input_.has_writer(); }
+  bool holds_writer() const override { return input_->is_open() && input_->has_writer(); }
 
  private:
   std::vector<std::string> paths_;
-  Input input_;
+  std::unique_ptr<Stream> input_;
   std::size_t index_ = 0;
   bool gave_last_ = false;  // the piece last given ends its message
   bool is_stopped_ = false;

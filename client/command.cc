@@ -11,6 +11,7 @@
 
 #include "client/console.h"
 #include "client/followed_log.h"
+#include "client/journal_source.h"
 #include "client/progress.h"
 #include "client/recall.h"
 #include "client/report.h"
@@ -18,6 +19,8 @@
 #include "client/source.h"
 #include "client/transfer.h"
 #include "client/transfer_state.h"
+#include "client/uv_machine.h"
+#include "client/uv_network.h"
 
 namespace cproto::client {
 
@@ -135,31 +138,35 @@ End run(const Options& options) {
     if (options.json) Console::print(json_report(outcome, tally, options));
     return End{static_cast<int>(problem.status), 0};
   };
-  auto made = make_source(
-      loop.get(), options, [&transfer] { transfer->wake(); }, losses);
+  UvMachine machine(loop.get());
+  const auto wake = [&transfer] { transfer->wake(now()); };
+  auto made = options.job == Options::Job::journal ? make_journal_source(loop.get(), options, wake, losses)
+                                                   : make_source(machine, options, wake, losses);
   if (const Problem* problem = std::get_if<Problem>(&made)) return give_up(*problem);
   Source& source = *std::get<std::unique_ptr<Source>>(made);
   Progress progress(console, {options.quiet, options.verbose, source.noun()}, tally, now());
   losses.tell(progress);
-  TransferState state;
+  TransferState state(machine.files());
   auto remembered = recall(options, source, state, progress);
   if (const Problem* problem = std::get_if<Problem>(&remembered)) return give_up(*problem);
   auto& saved = std::get<std::optional<SavedTransfer>>(remembered);
   if (!saved)
     if (const auto problem = source.begin()) return give_up(*problem);
   const auto trace = [&console](const std::string& lines) { console.raw(lines); };
-  Transfer run(loop.get(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
+  UvNetwork network(loop.get());
+  Transfer run(network, now(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
                std::move(saved), options.trace ? Transfer::TraceSink(trace) : nullptr);
+  network.serve(run);
   transfer = &run;
-  const Signals signals(loop.get(), [&run](int signal) { run.interrupt(signal); });
-  run.start();
+  const Signals signals(loop.get(), [&run](int signal) { run.interrupt(now(), signal); });
+  run.start(now());
   uv_run(loop.get(), UV_RUN_DEFAULT);
   const Outcome& outcome = run.outcome();
   report_end(options, outcome, tally, source, console);
   // A log that is followed goes on whenever it is followed again: being told to end is no failure.
   const bool was_ended = options.is_endless() && outcome.signal != 0;
   const End end{was_ended ? 0 : static_cast<int>(outcome.causes.status()), was_ended ? 0 : outcome.signal};
-  if (run.has_lookup_left()) {
+  if (network.has_lookup_left()) {
     if (end.signal != 0) die_of(end.signal);
     leave_at_once(end.status);
   }

@@ -11,24 +11,11 @@
 
 #include "client/addresses.h"
 #include "client/loop.h"
+#include "client/unreachable.h"
 
 namespace cproto::client {
 
 inline constexpr Duration kConnectTimeout = 5s;
-
-// Why a server could not be connected to. `error` is libuv's.
-struct Unreachable {
-  struct Attempt {
-    std::string address;
-    int error = 0;
-  };
-  int lookup_error = 0;  // 0: the name was found
-  std::vector<Attempt> attempts;
-  // The name service says for sure that there is no such host.
-  bool is_unknown_host() const;
-  // Not the network: this machine has no descriptors or no memory left.
-  bool is_shortage() const;
-};
 
 class Connector {
  public:

@@ -1,11 +1,10 @@
 // Where the sending of files stands, as a bookmark says it.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <optional>
 
+#include "client/files.h"
 #include "proto/bytes.h"
 #include "proto/digest.h"
 
@@ -21,9 +20,8 @@ struct FileIdentity {
   std::uint32_t mtime_nanoseconds = 0;
   bool operator==(const FileIdentity&) const = default;
 
-  static FileIdentity of(const struct stat& status) {
-    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec,
-            static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+  static FileIdentity of(const FileFacts& file) {
+    return {file.device, file.inode, file.size, file.modified.seconds, file.modified.nanoseconds};
   }
 };
 

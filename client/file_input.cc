@@ -18,14 +18,14 @@ Bytes FileInput::place() const {
 bool FileInput::knows(ByteView bytes) const {
   ByteReader reader(bytes);
   const LogPlace place = get_place(reader);
-  return !reader.failed() && file_.facts().is(place) && file_.fits(place);
+  return !reader.failed() && is_same(file_.facts(), place) && file_.fits(place);
 }
 
 int FileInput::resume(ByteView bytes, std::uint64_t behind) {
   ByteReader reader(bytes);
   const LogPlace place = get_place(reader);
   if (reader.failed()) return EINVAL;
-  return file_.open(path_, place.offset + behind);
+  return file_.open(files_, path_, place.offset + behind);
 }
 
 FileInput::Got FileInput::fill() {

@@ -11,8 +11,10 @@ namespace cproto::client {
 
 class FileInput final : public PlacedInput {
  public:
+  explicit FileInput(Files& files) : files_(files) {}
+
   // Returns 0 or errno.
-  [[nodiscard]] int open(const std::string& path) { return file_.open(path_ = path); }
+  [[nodiscard]] int open(const std::string& path) { return file_.open(files_, path_ = path); }
 
   int begin() override { return 0; }
   Bytes place() const override;
@@ -29,6 +31,7 @@ class FileInput final : public PlacedInput {
   bool has_writer() const override { return false; }
 
  private:
+  Files& files_;
   std::string path_;
   LogFile file_;
   ReadBuffer buffer_;

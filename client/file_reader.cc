@@ -1,7 +1,5 @@
 #include "client/file_reader.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <deque>
@@ -29,12 +27,11 @@ struct FileReader::Chunk {
   bool is_short = false;
 };
 
-// What a job of the pool works on. It may outlive the reader.
+// What a job beside the loop works on. It may outlive the reader.
 struct FileReader::State {
-  uv_work_t request{};
   FileReader* reader = nullptr;
-  std::shared_ptr<State> self;  // while a job is under way
-  int fd = -1;
+  bool is_reading = false;
+  std::shared_ptr<const OpenFile> file;
   std::uint64_t size = 0;
   std::uint64_t at = 0;      // to be read next
   std::uint64_t offset = 0;  // wanted from here
@@ -43,16 +40,11 @@ struct FileReader::State {
   std::deque<Chunk> ready;
   std::vector<Bytes> spare;
 
-  ~State() {
-    if (fd >= 0) ::close(fd);
-  }
-  // On the pool.
+  // Beside the loop.
   void read() {
     Chunk& chunk = reading;
     while (chunk.size < chunk.bytes.size()) {
-      const ssize_t got = ::pread(fd, chunk.bytes.data() + chunk.size, chunk.bytes.size() - chunk.size,
-                                  static_cast<off_t>(at + chunk.size));
-      if (got < 0 && errno == EINTR) continue;
+      const std::ptrdiff_t got = file->read(std::span(chunk.bytes).subspan(chunk.size), at + chunk.size);
       if (got < 0) chunk.error = errno;
       chunk.is_short = got == 0;
       if (got <= 0) break;
@@ -64,10 +56,10 @@ struct FileReader::State {
   }
 };
 
-void FileReader::start(int fd, std::uint64_t size, const Start& from) {
+void FileReader::start(std::shared_ptr<const OpenFile> file, std::uint64_t size, const Start& from) {
   state_ = std::make_shared<State>();
   state_->reader = this;
-  state_->fd = fd;
+  state_->file = std::move(file);
   state_->size = size;
   state_->at = from.pieces * kPieceSize;
   state_->offset = from.offset;
@@ -86,7 +78,7 @@ void FileReader::stop() {
 
 void FileReader::read_ahead() {
   State& state = *state_;
-  if (state.self || state.at >= state.size || state.ready.size() >= kChunksAhead || error_ != 0) return;
+  if (state.is_reading || state.at >= state.size || state.ready.size() >= kChunksAhead || error_ != 0) return;
   Chunk& chunk = state.reading = Chunk{};
   if (!state.spare.empty()) {
     chunk.bytes = std::move(state.spare.back());
@@ -95,14 +87,12 @@ void FileReader::read_ahead() {
   // Never beyond a piece's end: so its chain is known where the piece is.
   const std::uint64_t piece_end = (state.at / kPieceSize + 1) * kPieceSize;
   chunk.bytes.resize(std::min({std::uint64_t{kChunkSize}, state.size - state.at, piece_end - state.at}));
-  state.request.data = &state;
-  state.self = state_;
-  uv_queue_work(
-      loop_, &state.request, [](uv_work_t* request) { static_cast<State*>(request->data)->read(); },
-      [](uv_work_t* request, int) {
-        const std::shared_ptr<State> self = std::move(static_cast<State*>(request->data)->self);
-        if (self->reader != nullptr) self->reader->on_read(self->reading);
-      });
+  state.is_reading = true;
+  machine_.run_aside([state = state_] { state->read(); },
+                     [state = state_] {
+                       state->is_reading = false;
+                       if (state->reader != nullptr) state->reader->on_read(state->reading);
+                     });
 }
 
 void FileReader::on_read(Chunk& chunk) {
@@ -119,7 +109,7 @@ void FileReader::on_read(Chunk& chunk) {
 
 FileReader::Got FileReader::next() {
   State& state = *state_;
-  if (state.ready.empty()) return state.at >= state.size && !state.self ? Got::end : Got::wait;
+  if (state.ready.empty()) return state.at >= state.size && !state.is_reading ? Got::end : Got::wait;
   const Chunk& chunk = state.ready.front();
   if (chunk.used < chunk.size) return Got::some;
   error_ = chunk.error;

@@ -1,17 +1,16 @@
-// A regular file from some byte to its end: read ahead and put through its digest on libuv's pool, so that neither a
+// A regular file from some byte to its end: read ahead and put through its digest beside the loop, so that neither a
 // slow disk nor the hashing holds up the loop.
 //
 // Happy path: start -> next() -> wait, `wake` -> next() -> some, data(), consume()… -> end, digest().
 // Failure modes: a read fails, or the file ends before `size`: next() -> failed, error() says why; 0 is the second.
 #pragma once
 
-#include <uv.h>
-
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 
+#include "client/machine.h"
 #include "proto/bytes.h"
 #include "proto/digest.h"
 
@@ -20,7 +19,7 @@ namespace cproto::client {
 class FileReader {
  public:
   // `wake` is called from the loop when next() has something new to say.
-  FileReader(uv_loop_t* loop, std::function<void()> wake) : loop_(loop), wake_(std::move(wake)) {}
+  FileReader(Machine& machine, std::function<void()> wake) : machine_(machine), wake_(std::move(wake)) {}
   ~FileReader() { stop(); }
   FileReader(const FileReader&) = delete;
   FileReader& operator=(const FileReader&) = delete;
@@ -31,8 +30,8 @@ class FileReader {
     std::uint64_t pieces = 0;
     Digest chain{};
   };
-  // Takes `fd` over. What lies between the whole pieces and the offset is read for the digest alone.
-  void start(int fd, std::uint64_t size, const Start& from);
+  // What lies between the whole pieces and the offset is read for the digest alone.
+  void start(std::shared_ptr<const OpenFile> file, std::uint64_t size, const Start& from);
   void stop();
   bool is_started() const { return state_ != nullptr; }
 
@@ -57,7 +56,7 @@ class FileReader {
   void read_ahead();
   void on_read(Chunk& chunk);
 
-  uv_loop_t* loop_;
+  Machine& machine_;
   std::function<void()> wake_;
   std::shared_ptr<State> state_;
   int error_ = 0;

@@ -1,7 +1,6 @@
 #include "client/file_source.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,20 +17,20 @@ Problem no_file(const std::string& path, const char* what) {
   return {Status::no_input, printable(path) + ": is a " + what + "; what is sent are files, and pipes to their end"};
 }
 
-std::optional<Problem> judge(const std::string& path, const struct stat& status) {
-  if (S_ISDIR(status.st_mode))
+std::optional<Problem> judge(const std::string& path, unsigned mode) {
+  if (S_ISDIR(mode))
     return Problem{Status::no_input, printable(path) + ": is a folder; send it with: tar cz " + printable(path) +
                                          " | cproto-send --as NAME.tgz -"};
-  if (S_ISSOCK(status.st_mode)) return no_file(path, "socket");
-  if (S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode)) return no_file(path, "device");
+  if (S_ISSOCK(mode)) return no_file(path, "socket");
+  if (S_ISBLK(mode) || S_ISCHR(mode)) return no_file(path, "device");
   return std::nullopt;
 }
 
 // What has no size and bytes all the same, as files of /proc do, comes to its end like a pipe; so does one that cannot
 // be read, which is told when it is.
-bool has_bytes(int fd) {
-  char byte = 0;
-  return ::pread(fd, &byte, 1, 0) != 0;
+bool has_bytes(const OpenFile& file) {
+  std::uint8_t byte = 0;
+  return file.read({&byte, 1}, 0) != 0;
 }
 
 }  // namespace
@@ -44,27 +43,27 @@ std::optional<Problem> FileSource::open() {
   const std::string& path = file().path;
   if (path == "-") return open_stream();
   // Looked at before it is opened: opening can have effects of its own.
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return cannot_read(path, errno, false);
-  if (auto problem = judge(path, status)) return problem;
+  std::optional<FileFacts> facts = disk_.facts_of(path);
+  if (!facts) return cannot_read(path, errno, false);
+  if (auto problem = judge(path, facts->mode)) return problem;
   if (!is_valid_file_name(file().name))
     return Problem{Status::data_error, printable(path) + ": not a name for a file; say another with --as NAME"};
-  if (S_ISFIFO(status.st_mode)) return open_stream();
-  fd_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-  if (fd_ < 0 || ::fstat(fd_, &status) != 0) return cannot_read(path, errno, false);
-  if (status.st_size == 0 && has_bytes(fd_)) {
-    ::close(std::exchange(fd_, -1));
-    return open_stream();
-  }
-  identity_ = FileIdentity::of(status);
-  mode_ = status.st_mode & 0777;
+  if (S_ISFIFO(facts->mode)) return open_stream();
+  std::unique_ptr<OpenFile> opened;
+  if (const int error = disk_.open(path, Files::Access::read, opened)) return cannot_read(path, error, false);
+  facts = opened->facts();
+  if (!facts) return cannot_read(path, errno, false);
+  if (facts->size == 0 && has_bytes(*opened)) return open_stream();
+  open_ = std::move(opened);
+  identity_ = FileIdentity::of(*facts);
+  mode_ = facts->mode & 0777;
   is_stream_ = false;
   step_ = Step::header;
   return std::nullopt;
 }
 
 std::optional<Problem> FileSource::open_stream() {
-  if (const int error = stream_.open(file().path)) return cannot_read(file().path, error, false);
+  if (const int error = stream_->open(file().path)) return cannot_read(file().path, error, false);
   streamed_ = FileDigest();
   is_stream_ = true;
   step_ = Step::header;
@@ -115,23 +114,23 @@ Piece FileSource::next_bytes(std::size_t packet_size) {
 }
 
 Piece FileSource::next_of_stream(std::size_t packet_size) {
-  while (stream_.data().empty()) {
-    switch (stream_.fill()) {
-      case Input::Got::some: break;
-      case Input::Got::wait: return {Piece::Kind::wait, {}, false, {}, {}, {}};
-      case Input::Got::boundary:
-      case Input::Got::end: step_ = Step::digest; return peek(packet_size);
-      case Input::Got::failed: return broken(cannot_read(file().path, stream_.error(), true));
+  while (stream_->data().empty()) {
+    switch (stream_->fill()) {
+      case ByteInput::Got::some: break;
+      case ByteInput::Got::wait: return {Piece::Kind::wait, {}, false, {}, {}, {}};
+      case ByteInput::Got::boundary:
+      case ByteInput::Got::end: step_ = Step::digest; return peek(packet_size);
+      case ByteInput::Got::failed: return broken(cannot_read(file().path, stream_->error(), true));
     }
   }
-  return {Piece::Kind::part, stream_.data(), false, {}, {}, {}};
+  return {Piece::Kind::part, stream_->data(), false, {}, {}, {}};
 }
 
 // The file as it is now against what was announced of it.
 std::optional<Problem> FileSource::change() const {
-  struct stat status {};
-  if (::fstat(fd_, &status) != 0) return cannot_read(file().path, errno, true);
-  if (FileIdentity::of(status) == identity_) return std::nullopt;
+  const std::optional<FileFacts> facts = open_->facts();
+  if (!facts) return cannot_read(file().path, errno, true);
+  if (FileIdentity::of(*facts) == identity_) return std::nullopt;
   return Problem{Status::data_error, printable(file().path) + ": changed while it was sent; not sent"};
 }
 
@@ -147,13 +146,13 @@ void FileSource::take(std::size_t bytes, bool) {
       step_ = Step::bytes;
       if (is_stream_) return;
       marked_pieces_ = 0;
-      reader_.start(::dup(fd_), identity_.size, {});
+      reader_.start(open_, identity_.size, {});
       must_mark_ = identity_.size >= kMarkedSize;
       return;
     case Step::bytes:
       if (is_stream_) {
-        streamed_.update(stream_.data().first(bytes));
-        stream_.consume(bytes);
+        streamed_.update(stream_->data().first(bytes));
+        stream_->consume(bytes);
       } else {
         reader_.consume(bytes);
         must_mark_ = must_mark_ || reader_.pieces() > marked_pieces_;
@@ -171,9 +170,8 @@ void FileSource::skip() {
 
 void FileSource::next_file() {
   reader_.stop();
-  stream_.close();
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
+  stream_->close();
+  open_.reset();
   step_ = Step::closed;
   ++index_;
 }
@@ -212,13 +210,12 @@ Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& p
   if (is_open && identity_ == place->identity && offset >= place->pieces * kPieceSize && offset <= identity_.size) {
     step_ = Step::bytes;
     marked_pieces_ = place->pieces;
-    reader_.start(::dup(fd_), identity_.size, {offset, place->pieces, place->chain});
+    reader_.start(open_, identity_.size, {offset, place->pieces, place->chain});
     resumed.size = identity_.size;
     resumed.sentence = "continuing " + shown + " after " + human_bytes(offset) + " (--restart begins anew)";
     return resumed;
   }
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
+  open_.reset();
   step_ = Step::closed;
   must_restart_ = true;
   restart_reason_ = is_open ? shown + ": changed since it was interrupted; sent from its beginning" : "";

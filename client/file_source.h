@@ -3,13 +3,14 @@
 // is given up.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "client/file_bookmark.h"
 #include "client/file_reader.h"
-#include "client/input.h"
+#include "client/machine.h"
 #include "client/source.h"
 
 namespace cproto::client {
@@ -21,8 +22,11 @@ class FileSource final : public Source {
     std::string name;  // under which it arrives
   };
 
-  FileSource(uv_loop_t* loop, std::vector<File> files, std::function<void()> wake)
-      : files_(std::move(files)), reader_(loop, wake), stream_(loop, wake) {}
+  FileSource(Machine& machine, std::vector<File> files, std::function<void()> wake)
+      : disk_(machine.files()),
+        files_(std::move(files)),
+        reader_(machine, wake),
+        stream_(machine.make_stream(std::move(wake))) {}
 
   Piece peek(std::size_t packet_size) override;
   void take(std::size_t bytes, bool is_complete) override;
@@ -36,7 +40,7 @@ class FileSource final : public Source {
   Noun noun() const override { return {"file", "files"}; }
   std::optional<std::uint64_t> total() const override { return files_.size(); }
   bool is_lost_by_giving_up() const override;
-  bool holds_writer() const override { return stream_.is_open() && stream_.has_writer(); }
+  bool holds_writer() const override { return stream_->is_open() && stream_->has_writer(); }
 
  private:
   enum class Step { closed, header, bytes, digest, last };
@@ -50,13 +54,14 @@ class FileSource final : public Source {
   std::optional<Problem> change() const;
   void next_file();
 
+  Files& disk_;
   std::vector<File> files_;
   FileReader reader_;
-  Input stream_;         // of a pipe or standard input
-  FileDigest streamed_;  // what came from it
+  std::unique_ptr<Stream> stream_;  // of a pipe or standard input
+  FileDigest streamed_;             // what came from it
   std::size_t index_ = 0;
   Step step_ = Step::closed;
-  int fd_ = -1;  // until the reader has it, and to look at the file's status after that
+  std::shared_ptr<const OpenFile> open_;  // the reader's, too
   FileIdentity identity_;
   std::uint32_t mode_ = 0;
   bool is_stream_ = false;

@@ -1,7 +1,5 @@
 #include "client/fingerprint.h"
 
-#include <unistd.h>
-
 namespace cproto::client {
 
 namespace {
@@ -25,15 +23,15 @@ bool Fingerprint::follow(ByteView first) {
   return true;
 }
 
-std::optional<ByteView> read_first(int fd, FirstBytes& room) {
-  const ssize_t size = ::pread(fd, room.data(), room.size(), 0);
+std::optional<ByteView> read_first(const OpenFile& file, FirstBytes& room) {
+  const std::ptrdiff_t size = file.read(room, 0);
   if (size < 0) return std::nullopt;
   return ByteView(room).first(static_cast<std::size_t>(size));
 }
 
-bool matches(const Fingerprint& fingerprint, int fd) {
+bool matches(const Fingerprint& fingerprint, const OpenFile& file) {
   FirstBytes room;
-  const std::optional<ByteView> first = read_first(fd, room);
+  const std::optional<ByteView> first = read_first(file, room);
   return first && Fingerprint(fingerprint).follow(*first);
 }
 

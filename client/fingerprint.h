@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "client/files.h"
 #include "proto/bytes.h"
 
 namespace cproto::client {
@@ -25,8 +26,8 @@ struct Fingerprint {
 
 // The first bytes of an open file, in `room`; nullopt if they cannot be read.
 using FirstBytes = std::array<std::uint8_t, kFingerprintBytesMax>;
-std::optional<ByteView> read_first(int fd, FirstBytes& room);
+std::optional<ByteView> read_first(const OpenFile& file, FirstBytes& room);
 
-bool matches(const Fingerprint& fingerprint, int fd);
+bool matches(const Fingerprint& fingerprint, const OpenFile& file);
 
 }  // namespace cproto::client

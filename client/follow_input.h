@@ -13,9 +13,9 @@ namespace cproto::client {
 
 class FollowInput final : public PlacedInput {
  public:
-  FollowInput(uv_loop_t* loop, const std::string& path, bool from_end, std::function<void()> wake,
+  FollowInput(Machine& machine, const std::string& path, bool from_end, std::function<void()> wake,
               LogListener& listener)
-      : log_(loop, path, std::move(wake), listener), from_end_(from_end) {}
+      : log_(machine, path, std::move(wake), listener), from_end_(from_end) {}
 
   int begin() override { return log_.begin(from_end_); }
   Bytes place() const override {

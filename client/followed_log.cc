@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <ctime>
 
 #include "client/wording.h"
 
@@ -15,31 +13,29 @@ namespace {
 // The files of a log that are kept from being read twice. Rotations keep fewer; beyond that, their age tells.
 constexpr std::size_t kKnownMax = 64;
 
-// The clock that files are stamped with.
-std::int64_t file_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &time);
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 }  // namespace
 
-FollowedLog::FollowedLog(uv_loop_t* loop, std::string path, std::function<void()> wake, LogListener& listener,
+FollowedLog::FollowedLog(Machine& machine, std::string path, std::function<void()> wake, LogListener& listener,
                          FollowTimes times)
-    : path_(std::move(path)), listener_(listener), times_(times), watch_(loop, times.poll, std::move(wake)) {}
+    : machine_(machine),
+      files_(machine.files()),
+      path_(std::move(path)),
+      listener_(listener),
+      times_(times),
+      watch_(machine.watch_log(times.poll, std::move(wake))) {}
 
 int FollowedLog::begin(bool from_end) {
-  const int error = file_.open(path_);
+  const int error = file_.open(files_, path_);
   // What is rotated until the log is seen was written after this moment.
-  nowhere_.modified_ns = file_time();
+  nowhere_.modified_ns = files_.clock_ns();
   if (error == ENOENT) return 0;
   if (error != 0) return error;
-  file_.grew_at = now();
+  file_.grew_at = machine_.now();
   return from_end ? file_.seek_last_line() : 0;
 }
 
 int FollowedLog::resume(const LogPlace& place) {
-  if (const auto facts = facts_of(path_))
+  if (const auto facts = files_.facts_of(path_))
     if (const int error = why_no_log(facts->mode)) return error;
   sought_ = place;
   // An owner that keeps count of the offset itself may have got further than the size was when it asked.
@@ -55,13 +51,13 @@ bool FollowedLog::find_place() {
   const FilePlace newer = place.next ? *place.next : place;
   const std::optional<FilePlace> older = place.next ? std::optional<FilePlace>(place) : place.previous;
   const std::uint64_t inodes[] = {newer.inode, older ? older->inode : 0};
-  const std::optional<Family> family = find_family(follow_links(path_), inodes);
+  const std::optional<Family> family = find_family(files_, files_.follow_links(path_), inodes);
   if (!family) return false;
-  file_ = newer.inode != 0 ? find_file(*family, newer) : LogFile();
-  file_.grew_at = now();
-  if (older) previous_ = find_file(*family, *older);
+  file_ = newer.inode != 0 ? find_file(files_, *family, newer) : LogFile();
+  file_.grew_at = machine_.now();
+  if (older) previous_ = find_file(files_, *family, *older);
   const bool is_all = file_.is_open() && (!older || previous_.is_open());
-  if (!is_all && find_family(follow_links(path_), inodes) != family) return false;  // renamed meanwhile
+  if (!is_all && find_family(files_, files_.follow_links(path_), inodes) != family) return false;  // renamed meanwhile
   if (!file_.is_open() && (!look_at_name() || is_unreadable(*family, newer))) return false;
   sought_.reset();
   if (older) {
@@ -78,7 +74,7 @@ bool FollowedLog::find_place() {
 bool FollowedLog::is_unreadable(const Family& family, const FilePlace& place) {
   for (const Relative& file : family) {
     LogFile opened;
-    const int error = file.facts.is(place) ? open(opened, file) : 0;
+    const int error = is_same(file.facts, place) ? open(files_, opened, file) : 0;
     if (error == 0) continue;
     if (error != ENOENT) tell_trouble(error);
     return true;
@@ -90,8 +86,8 @@ bool FollowedLog::is_unreadable(const Family& family, const FilePlace& place) {
 // tell. It is looked for as one that was not there: what is younger than it was comes first.
 bool FollowedLog::leave_if_refilled(const FilePlace& before) {
   if (before.offset > 0 || before.fingerprint.bytes > 0) return false;
-  const std::optional<FileFacts> named = facts_of(path_);
-  if (!named || !named->is(before) || named->modified_ns == before.modified_ns) return false;
+  const std::optional<FileFacts> named = files_.facts_of(path_);
+  if (!named || !is_same(*named, before) || named->modified_ns == before.modified_ns) return false;
   nowhere_.modified_ns = before.modified_ns;
   file_.close();
   return true;
@@ -137,7 +133,7 @@ ByteInput::Got FollowedLog::read_on() {
   if (file_.place().fingerprint.bytes > known_bytes) ++generation_;
   if (size == 0) return at_end();
   file_.advance(static_cast<std::size_t>(size));
-  file_.grew_at = now();
+  file_.grew_at = machine_.now();
   buffer_.add(static_cast<std::size_t>(size));
   return Got::some;
 }
@@ -157,11 +153,11 @@ ByteInput::Got FollowedLog::at_end() {
 // Is there another file in the log's place?
 ByteInput::Got FollowedLog::follow_name() {
   const std::optional<FileFacts> named = look_at_name();
-  if (!named || named->is(file_.place())) {
+  if (!named || is_same(*named, file_.place())) {
     replaced_at_.reset();
     return wait();
   }
-  if (!replaced_at_) replaced_at_ = now();
+  if (!replaced_at_) replaced_at_ = machine_.now();
   const std::optional<Family> all = find_relatives();
   if (!all) return wait();
   const Relative left = current(*all);
@@ -174,14 +170,15 @@ ByteInput::Got FollowedLog::follow_name() {
 }
 
 bool FollowedLog::is_quiet() const {
-  return now() - std::max(file_.grew_at, replaced_at_.value_or(Instant{})) >= times_.quiet;
+  return machine_.now() - std::max(file_.grew_at, replaced_at_.value_or(Instant{})) >= times_.quiet;
 }
 
 // The file being read has come to its end. `for_log`: it is left for the log itself.
 bool FollowedLog::may_leave(bool for_log) const {
   // There is a newer one that was rotated, too: who wrote to this one has been told long ago, if its time says so.
-  const bool is_aged = !for_log && file_time() - file_.place().modified_ns >= times_.quiet.count();
-  return file_.is_copy || is_aged || is_quiet() || (is_between_lines() && now() - *replaced_at_ >= times_.patience);
+  const bool is_aged = !for_log && files_.clock_ns() - file_.place().modified_ns >= times_.quiet.count();
+  return file_.is_copy || is_aged || is_quiet() ||
+         (is_between_lines() && machine_.now() - *replaced_at_ >= times_.patience);
 }
 
 ByteInput::Got FollowedLog::find_first() {
@@ -204,7 +201,7 @@ ByteInput::Got FollowedLog::find_first() {
 // What the list said must still be so once the file is open: the log may have been copied and truncated in between.
 bool FollowedLog::open_next(const Succession& succession, const Relative& left, const Family& all) {
   if (succession.next == nullptr) return false;
-  if (const int error = open(next_, *succession.next)) {
+  if (const int error = open(files_, next_, *succession.next)) {
     if (error != ENOENT) tell_trouble(error);  // else it was renamed meanwhile
     return false;
   }
@@ -213,7 +210,7 @@ bool FollowedLog::open_next(const Succession& succession, const Relative& left, 
     return false;
   }
   told_trouble_ = 0;
-  next_.grew_at = now();
+  next_.grew_at = machine_.now();
   tell_skipped(succession, left, all);
   return true;
 }
@@ -230,21 +227,21 @@ ByteInput::Got FollowedLog::truncated() {
   if (!all) return wait();
   Family family = *all;
   leave_out_known(family);
-  LogFile copy = find_file(family, file_.place());
+  LogFile copy = find_file(files_, family, file_.place());
   if (!copy.is_open()) {
     if (find_relatives() != all) return wait();  // renamed meanwhile
     tell_gone(family, file_.place(), true);
     return say_boundary(Turn::restart);
   }
   file_ = std::move(copy);
-  file_.grew_at = now();
+  file_.grew_at = machine_.now();
   ++generation_;
   return read_on();
 }
 
 ByteInput::Got FollowedLog::wait() {
   const bool is_away = !file_.is_open() || is_late_ || replaced_at_.has_value();
-  watch_.arm(follow_links(path_), is_away);
+  watch_->arm(files_.follow_links(path_), is_away);
   return Got::wait;
 }
 
@@ -275,7 +272,7 @@ void FollowedLog::take_turn() {
 }
 
 std::optional<FileFacts> FollowedLog::look_at_name() {
-  const std::optional<FileFacts> named = facts_of(path_);
+  const std::optional<FileFacts> named = files_.facts_of(path_);
   const int error = named ? why_no_log(named->mode) : errno;
   if (error == 0) return named;
   if (error != ENOENT) tell_trouble(error);
@@ -284,7 +281,7 @@ std::optional<FileFacts> FollowedLog::look_at_name() {
 
 std::optional<Family> FollowedLog::find_relatives() const {
   const std::uint64_t inodes[] = {file_.place().inode};
-  return find_family(follow_links(path_), inodes);
+  return find_family(files_, files_.follow_links(path_), inodes);
 }
 
 void FollowedLog::leave_out_known(Family& family) const {
@@ -293,17 +290,17 @@ void FollowedLog::leave_out_known(Family& family) const {
 
 bool FollowedLog::is_known(const Relative& file) const {
   for (const LogFile* open : {&file_, &previous_})
-    if (open->is_open() && file.facts.is(open->place())) return true;
+    if (open->is_open() && is_same(file.facts, open->place())) return true;
   return std::any_of(known_.begin(), known_.end(), [&](const FilePlace& place) {
     LogFile opened;
     // What was renamed since it was listed is the one we know.
-    return file.facts.is(place) && (open(opened, file) != 0 || opened.fits(place));
+    return is_same(file.facts, place) && (open(files_, opened, file) != 0 || opened.fits(place));
   });
 }
 
 Relative FollowedLog::current(const Family& family) const {
   for (const Relative& file : family)
-    if (file.facts.is(file_.place()) && !file.is_log) return file;
+    if (is_same(file.facts, file_.place()) && !file.is_log) return file;
   Relative removed;
   removed.facts = file_.facts();
   return removed;
@@ -315,7 +312,7 @@ void FollowedLog::tell_skipped(const Succession& succession, const Relative& lef
   if (is_gone && own == nullptr && !succession.next->is_log && begins_after(all, left))
     listener_.on_lost(lost_between(path_));
   for (const Relative* file : succession.lost) {
-    if (own == nullptr || *file != *own) listener_.on_lost(lost_archive(*file));
+    if (own == nullptr || *file != *own) listener_.on_lost(lost_archive(files_, *file));
     remember(*file);
   }
   for (const Relative* file : succession.unclear) {
@@ -329,13 +326,13 @@ void FollowedLog::tell_skipped(const Succession& succession, const Relative& lef
 // Not every compressor keeps its time.
 const Relative* FollowedLog::find_own_archive(const Family& all) const {
   const Relative* archive = find_archive(all, file_.place());
-  return archive != nullptr && uncompressed_size(archive->path) == file_.place().size_seen ? archive : nullptr;
+  return archive != nullptr && uncompressed_size(files_, archive->path) == file_.place().size_seen ? archive : nullptr;
 }
 
 void FollowedLog::tell_gone(const Family& family, const FilePlace& place, bool was_truncated) {
   if (const Relative* archive = find_archive(family, place)) {
     remember(*archive);
-    if (const auto lost = lost_rest(*archive, place)) listener_.on_lost(*lost);
+    if (const auto lost = lost_rest(files_, *archive, place)) listener_.on_lost(*lost);
   } else if (!was_truncated) {
     listener_.on_lost(lost_file(path_, place));
   } else if (place.size_seen > place.offset) {
@@ -360,7 +357,7 @@ void FollowedLog::remember(const FilePlace& place) {
 
 void FollowedLog::remember(const Relative& file) {
   LogFile opened;
-  if (opened.open(file.path) == 0) remember(opened.place());
+  if (opened.open(files_, file.path) == 0) remember(opened.place());
 }
 
 }  // namespace cproto::client

@@ -21,14 +21,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "client/byte_input.h"
 #include "client/log_family.h"
 #include "client/log_file.h"
 #include "client/log_loss.h"
-#include "client/log_watch.h"
+#include "client/machine.h"
 #include "client/read_buffer.h"
 
 namespace cproto::client {
@@ -53,7 +53,7 @@ struct FollowTimes {
 class FollowedLog final : public ByteInput {
  public:
   // `wake` is called from the loop when there may be more after fill() has said wait; never from within fill().
-  FollowedLog(uv_loop_t* loop, std::string path, std::function<void()> wake, LogListener& listener,
+  FollowedLog(Machine& machine, std::string path, std::function<void()> wake, LogListener& listener,
               FollowTimes times = {});
 
   // The first time: at the start of the log or, if it is there, behind its last line. Returns 0 or errno.
@@ -120,10 +120,12 @@ class FollowedLog final : public ByteInput {
   void remember(const FilePlace& place);
   void remember(const Relative& file);
 
+  Machine& machine_;
+  Files& files_;
   std::string path_;
   LogListener& listener_;
   FollowTimes times_;
-  LogWatch watch_;
+  std::unique_ptr<LogWatch> watch_;
 
   LogFile file_;                    // being read; not open until the log is there
   LogFile previous_;                // the one before it; while is_late_, the one to go back to

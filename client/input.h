@@ -6,13 +6,13 @@
 #include <functional>
 #include <string>
 
-#include "client/byte_input.h"
 #include "client/loop.h"
+#include "client/machine.h"
 #include "client/read_buffer.h"
 
 namespace cproto::client {
 
-class Input final : public ByteInput {
+class Input final : public Stream {
  public:
   // `wake` may be called from the loop after fill() has said wait; never from within fill().
   Input(uv_loop_t* loop, std::function<void()> wake) : loop_(loop), wake_(std::move(wake)) {}
@@ -20,10 +20,9 @@ class Input final : public ByteInput {
   Input(const Input&) = delete;
   Input& operator=(const Input&) = delete;
 
-  // "-" is standard input. Returns 0 or errno.
-  [[nodiscard]] int open(const std::string& path);
-  void close();
-  bool is_open() const { return fd_ >= 0; }
+  int open(const std::string& path) override;
+  void close() override;
+  bool is_open() const override { return fd_ >= 0; }
 
   Got fill() override;
   int error() const override { return error_; }

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "client/followed_log.h"
+
 namespace cproto::client {
 
 // A file that is rotated has for a moment no name that we know: neither the old one, nor yet the new one.
@@ -226,6 +228,16 @@ void JournalSource::leave_entry() {
 void JournalSource::stop() {
   is_stopped_ = true;
   unwatch();
+}
+
+std::variant<std::unique_ptr<Source>, Problem> make_journal_source(uv_loop_t* loop, const Options& options,
+                                                                   std::function<void()> wake, LogListener& listener) {
+  auto reader = std::make_unique<JournalReader>();
+  if (auto problem = reader->open(options.journal_directory, options.matches)) return *problem;
+  return std::make_unique<JournalSource>(loop, std::move(reader), options.from_end, now, std::move(wake), [&listener] {
+    listener.on_lost(
+        {"entries of the journal were removed, perhaps before they were sent", 0, LostBytes::Amount::unknown});
+  });
 }
 
 }  // namespace cproto::client

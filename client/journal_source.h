@@ -13,9 +13,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "client/journal_reader.h"
 #include "client/loop.h"
+#include "client/options.h"
 #include "client/source.h"
 
 namespace cproto::client {
@@ -101,5 +103,9 @@ class JournalSource final : public Source {
   Instant marked_at_{};
   std::optional<Problem> failure_;
 };
+
+// The source the options ask for, which is the journal; or why there is none. As make_source().
+std::variant<std::unique_ptr<Source>, Problem> make_journal_source(uv_loop_t* loop, const Options& options,
+                                                                   std::function<void()> wake, LogListener& listener);
 
 }  // namespace cproto::client

@@ -1,16 +1,10 @@
 #include "client/log_family.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <filesystem>
 
 namespace cproto::client {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -67,26 +61,34 @@ int compare_names(const Relative& file, const Relative& other) {
   return 0;
 }
 
-Family list(const fs::path& log, std::span<const std::uint64_t> inodes) {
-  const fs::path directory = log.parent_path();
-  const std::string log_name = log.filename();
+// The last component, and what is before it with its slash.
+struct Name {
+  std::string directory;
+  std::string last;
+};
+Name split(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/') + 1;
+  return {path.substr(0, slash), path.substr(slash)};
+}
+
+Family list(const Files& files, const std::string& log, std::span<const std::uint64_t> inodes) {
+  const Name log_name = split(log);
   Family family;
-  std::error_code error;
-  for (fs::directory_iterator it(directory.empty() ? "." : directory, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename();
-    const bool is_log = name == log_name;
+  std::vector<std::string> names;
+  const int error = files.list(directory_of(log), names);
+  for (const std::string& name : names) {
+    const bool is_log = name == log_name.last;
     const std::string_view bare = is_log ? name : without_compressor(name);
-    Relative file{directory / name, {}, is_log, bare.size() < name.size(), rotation_of(bare, log_name)};
-    const std::optional<FileFacts> facts = facts_of(file.path);
+    Relative file{log_name.directory + name, {}, is_log, bare.size() < name.size(), rotation_of(bare, log_name.last)};
+    const std::optional<FileFacts> facts = files.facts_of(file.path);
     if (!facts || why_no_log(facts->mode) != 0) continue;
     file.facts = *facts;
     const bool is_sought = std::find(inodes.begin(), inodes.end(), facts->inode) != inodes.end();
     if (file.is_log || file.rotation || is_sought) family.push_back(std::move(file));
   }
   // A directory that may be passed but not read: the log is all that is known.
-  if (error && family.empty())
-    if (const auto facts = facts_of(log)) family.push_back({log, *facts, true, false, std::nullopt});
+  if (error != 0 && family.empty())
+    if (const auto facts = files.facts_of(log)) family.push_back({log, *facts, true, false, std::nullopt});
   std::sort(family.begin(), family.end(), [](const Relative& a, const Relative& b) { return a.path < b.path; });
   return family;
 }
@@ -97,8 +99,8 @@ bool is_beside_original(const Family& family, const Relative& file) {
   return std::any_of(family.begin(), family.end(), [&](const Relative& other) { return other.path == original; });
 }
 
-bool open_behind(LogFile& opened, const Relative& file, FilePlace place) {
-  if (open(opened, file, place.offset) != 0) return false;
+bool open_behind(Files& files, LogFile& opened, const Relative& file, FilePlace place) {
+  if (open(files, opened, file, place.offset) != 0) return false;
   if (opened.is_past_line_feed()) {
     opened.rewind(1);
     --place.offset;
@@ -130,32 +132,23 @@ std::weak_ordering written(const Relative& file, const Relative& other) {
   return names + births + compare(file.facts.modified_ns, other.facts.modified_ns) <=> 0;
 }
 
-std::string follow_links(const std::string& path) {
-  constexpr int kLinksMax = 16;  // more is a circle
-  fs::path target = path;
-  std::error_code error;
-  for (int i = 0; i < kLinksMax && fs::is_symlink(target, error); ++i)
-    target = target.parent_path() / fs::read_symlink(target, error);
-  return target;
-}
-
 // Listing takes a moment, in which a rotation under way can move a file past it. Two lists that are the same show what
 // was there at one time.
-std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes) {
+std::optional<Family> find_family(const Files& files, const std::string& path, std::span<const std::uint64_t> inodes) {
   constexpr int kTries = 20;
-  Family family = list(path, inodes);
+  Family family = list(files, path, inodes);
   for (int i = 0; i < kTries; ++i) {
-    Family again = list(path, inodes);
+    Family again = list(files, path, inodes);
     if (again == family) return again;
     family = std::move(again);
   }
   return std::nullopt;
 }
 
-LogFile find_file(const Family& family, const FilePlace& place) {
+LogFile find_file(Files& files, const Family& family, const FilePlace& place) {
   for (const Relative& file : family) {
     LogFile found;
-    if (file.facts.is(place) && !file.is_compressed && open_behind(found, file, place)) return found;
+    if (is_same(file.facts, place) && !file.is_compressed && open_behind(files, found, file, place)) return found;
   }
   LogFile oldest;
   const Relative* chosen = nullptr;
@@ -163,7 +156,7 @@ LogFile find_file(const Family& family, const FilePlace& place) {
     if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
     if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
     LogFile found;
-    if (!open_behind(found, file, place)) continue;
+    if (!open_behind(files, found, file, place)) continue;
     oldest = std::move(found);
     oldest.is_copy = !file.is_log;
     chosen = &file;
@@ -171,9 +164,9 @@ LogFile find_file(const Family& family, const FilePlace& place) {
   return oldest;
 }
 
-int open(LogFile& opened, const Relative& file, std::uint64_t offset) {
-  const int error = opened.open(file.path, offset);
-  if (error != 0 || file.facts.is(opened.place())) return error;
+int open(Files& files, LogFile& opened, const Relative& file, std::uint64_t offset) {
+  const int error = opened.open(files, file.path, offset);
+  if (error != 0 || is_same(file.facts, opened.place())) return error;
   opened.close();
   return ENOENT;
 }
@@ -198,14 +191,13 @@ Succession find_next(const Family& family, const Relative& file) {
 }
 
 // The last four bytes of gzip's format (RFC 1952, ISIZE).
-std::optional<std::uint64_t> uncompressed_size(const std::string& path) {
+std::optional<std::uint64_t> uncompressed_size(Files& files, const std::string& path) {
   if (!path.ends_with(".gz")) return std::nullopt;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
+  std::unique_ptr<OpenFile> file;
+  if (files.open(path, Files::Access::read, file) != 0) return std::nullopt;
+  const std::optional<FileFacts> facts = file->facts();
   std::array<std::uint8_t, 4> size{};
-  const bool is_read = ::lseek(fd, -4, SEEK_END) > 0 && ::read(fd, size.data(), size.size()) == 4;
-  ::close(fd);
-  if (!is_read) return std::nullopt;
+  if (!facts || facts->size <= size.size() || file->read(size, facts->size - size.size()) != 4) return std::nullopt;
   return static_cast<std::uint64_t>(size[0]) | static_cast<std::uint64_t>(size[1]) << 8 |
          static_cast<std::uint64_t>(size[2]) << 16 | static_cast<std::uint64_t>(size[3]) << 24;
 }

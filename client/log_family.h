@@ -49,20 +49,17 @@ struct Relative {
 // When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
 std::weak_ordering written(const Relative& file, const Relative& other);
 
-// The name's last component is no symbolic link any more. Also if the file is not there.
-std::string follow_links(const std::string& path);
-
 // The log `path` (without links), if it is there, its rotated and compressed relatives, and every other regular file of
 // the directory whose inode is one of `inodes`. nullopt if the directory does not stand still for it.
 using Family = std::vector<Relative>;
-std::optional<Family> find_family(const std::string& path, std::span<const std::uint64_t> inodes);
+std::optional<Family> find_family(const Files& files, const std::string& path, std::span<const std::uint64_t> inodes);
 
 // ENOENT also if another file has its name now.
-[[nodiscard]] int open(LogFile& opened, const Relative& file, std::uint64_t offset = 0);
+[[nodiscard]] int open(Files& files, LogFile& opened, const Relative& file, std::uint64_t offset = 0);
 
 // Opens the file that was read up to `place`, there: the one with that inode; else a copy of it, which is the oldest
 // file that begins as it did and was not modified before it. Not open if there is none, or it was renamed meanwhile.
-LogFile find_file(const Family& family, const FilePlace& place);
+LogFile find_file(Files& files, const Family& family, const FilePlace& place);
 
 // What was written after `file`, up to and with what is to be read next.
 struct Succession {
@@ -74,6 +71,6 @@ struct Succession {
 Succession find_next(const Family& family, const Relative& file);
 
 // How much a compressed log held, modulo 4 GiB; nullopt where only decompressing it would tell.
-std::optional<std::uint64_t> uncompressed_size(const std::string& path);
+std::optional<std::uint64_t> uncompressed_size(Files& files, const std::string& path);
 
 }  // namespace cproto::client

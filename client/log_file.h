@@ -3,45 +3,34 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "client/files.h"
 #include "client/log_place.h"
 #include "proto/time.h"
 
 namespace cproto::client {
 
-// What the file system knows of a file.
-struct FileFacts {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint64_t size = 0;
-  std::int64_t modified_ns = 0;
-  std::int64_t born_ns = 0;  // 0: this file system does not know
-  unsigned mode = 0;
-
-  bool is(const FilePlace& place) const { return device == place.device && inode == place.inode; }
-};
-
-// Follows symbolic links. nullopt: errno says why.
-std::optional<FileFacts> facts_of(const std::string& path);
-std::optional<FileFacts> facts_of(int fd);
+inline bool is_same(const FileFacts& file, const FilePlace& place) {
+  return file.device == place.device && file.inode == place.inode;
+}
 // 0 for a regular file, else the errno that says best why it cannot be a log.
 int why_no_log(unsigned mode);
 
 class LogFile {
  public:
   LogFile() = default;
-  ~LogFile() { close(); }
   LogFile(LogFile&& other) noexcept { *this = std::move(other); }
   LogFile& operator=(LogFile&& other) noexcept;
 
   // Returns 0 or errno. Reading begins at `offset`.
-  [[nodiscard]] int open(const std::string& path, std::uint64_t offset = 0);
+  [[nodiscard]] int open(Files& files, const std::string& path, std::uint64_t offset = 0);
   void close();
-  bool is_open() const { return fd_ >= 0; }
+  bool is_open() const { return file_ != nullptr; }
 
   // `offset` is the next byte to be read.
   const FilePlace& place() const { return place_; }
@@ -72,7 +61,7 @@ class LogFile {
   bool is_copy = false;
 
  private:
-  int fd_ = -1;
+  std::unique_ptr<OpenFile> file_;
   FilePlace place_;
   FileFacts facts_;
 };

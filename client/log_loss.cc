@@ -11,9 +11,9 @@ LostBytes at_least(std::string what, std::uint64_t bytes) {
 }
 
 // At least: gzip keeps the size modulo 4 GiB.
-LostBytes lost_archive(const Relative& archive) {
+LostBytes lost_archive(Files& files, const Relative& archive) {
   return at_least(printable(archive.path) + " was compressed before it was read",
-                  uncompressed_size(archive.path).value_or(0));
+                  uncompressed_size(files, archive.path).value_or(0));
 }
 
 const Relative* find_archive(const Family& family, const FilePlace& place) {
@@ -25,7 +25,7 @@ const Relative* find_archive(const Family& family, const FilePlace& place) {
   return oldest;
 }
 
-std::optional<LostBytes> lost_rest(const Relative& archive, const FilePlace& place) {
+std::optional<LostBytes> lost_rest(Files& files, const Relative& archive, const FilePlace& place) {
   const std::uint64_t unread = place.size_seen - place.offset;
   const std::string what = printable(archive.path) + " was compressed before it was read to its end";
   // Compressors keep the time: nothing was written after we last looked.
@@ -33,7 +33,7 @@ std::optional<LostBytes> lost_rest(const Relative& archive, const FilePlace& pla
     if (unread == 0) return std::nullopt;
     return LostBytes{what, unread, LostBytes::Amount::exact};
   }
-  const std::uint64_t size = uncompressed_size(archive.path).value_or(0);
+  const std::uint64_t size = uncompressed_size(files, archive.path).value_or(0);
   if (size < place.size_seen) return at_least(what, unread);
   if (size == place.offset) return std::nullopt;
   return at_least(what, size - place.offset);

@@ -16,12 +16,12 @@ struct LostBytes {
 };
 
 // Nothing was read of what `archive` holds.
-LostBytes lost_archive(const Relative& archive);
+LostBytes lost_archive(Files& files, const Relative& archive);
 
 // The compressed file that holds what was read up to `place`, as far as one can see: the oldest that is not older.
 const Relative* find_archive(const Family& family, const FilePlace& place);
 // What of it was not read; nullopt if it was read to its end.
-std::optional<LostBytes> lost_rest(const Relative& archive, const FilePlace& place);
+std::optional<LostBytes> lost_rest(Files& files, const Relative& archive, const FilePlace& place);
 
 // The oldest are removed first: if all that was rotated is newer than `file`, which is gone, more may be gone than
 // that.

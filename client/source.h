@@ -16,11 +16,10 @@
 #include "proto/digest.h"
 #include "proto/message.h"
 
-struct uv_loop_s;
-
 namespace cproto::client {
 
 class LogListener;
+class Machine;
 
 struct Problem {
   Status status = Status::ok;
@@ -107,8 +106,9 @@ class Source {
 };
 
 // The source the options ask for; or why there is none. `wake` is called when a piece may be there after a wait.
-// `listener` hears what of a followed log is lost.
-std::variant<std::unique_ptr<Source>, Problem> make_source(uv_loop_s* loop, const Options& options,
+// `listener` hears what of a followed log is lost. Pre: not the journal, which only a loop of libuv can wait for
+// (make_journal_source()).
+std::variant<std::unique_ptr<Source>, Problem> make_source(Machine& machine, const Options& options,
                                                            std::function<void()> wake, LogListener& listener);
 
 // Why reading `path` ("-" for standard input) failed with `error`.

@@ -48,51 +48,34 @@ struct Transfer::Host {
   void on_event(ClientEvent& event) {
     std::visit([this](const auto& what) { self.on_event(now, what); }, event);
   }
-  bool can_write() { return self.connection_ && self.connection_->can_write(); }
-  Bytes& write_buffer() { return *(buffer = &self.connection_->write_buffer()); }
+  bool can_write() { return self.network_.can_write(); }
+  Bytes& write_buffer() { return *(buffer = &self.network_.write_buffer()); }
   void write() {
     if (self.trace_) self.trace_(self.tracer_.sent(now, *buffer));
-    self.connection_->write();
+    self.network_.write();
   }
-  void set_deadline(Instant at) {
-    if (self.deadline_ == at) return;
-    self.deadline_ = at;
-    if (at == kNever) return self.deadline_timer_.stop();
-    self.deadline_timer_.arm(at - now);
-  }
+  void set_deadline(Instant at) { self.timers_.arm(Timer::session, at); }
   void shut_down() {}
-  void finish() {
-    if (self.connection_) self.connection_->finish();
-  }
+  void finish() { self.network_.finish(); }
 };
 
-Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tally& tally, Progress& progress,
-                   Random random, TransferState* state, std::optional<SavedTransfer> saved, TraceSink trace)
-    : loop_(loop),
+Transfer::Transfer(Network& network, Instant now, const Options& options, Source& source, Tally& tally,
+                   Progress& progress, Random random, TransferState* state, std::optional<SavedTransfer> saved,
+                   TraceSink trace)
+    : network_(network),
       options_(options),
       source_(source),
       tally_(tally),
       progress_(progress),
       memory_(state),
       trace_(std::move(trace)),
-      tracer_(now()),
+      tracer_(now),
       session_(session_options(options, saved)),
       shipper_(
           session_, source, tally, progress,
           state == nullptr ? std::function<void()>() : [this] { save(options_.is_endless()); }),
       servers_(options.servers, random),
-      connector_(loop, this),
-      deadline_timer_(loop,
-                      [this] {
-                        deadline_ = kNever;
-                        const Instant at = now();
-                        session_.handle_timeout(at);
-                        turn(at);
-                      }),
-      retry_timer_(loop, [this] { connect(); }),
-      tick_timer_(loop, [this] { tick(); }),
-      stop_timer_(loop, [this] { finish(); }),
-      start_(now()),
+      start_(now),
       last_progress_(start_),
       timeout_(timeout_of(options, source)) {
   if (!saved) return;
@@ -100,48 +83,73 @@ Transfer::Transfer(uv_loop_t* loop, const Options& options, Source& source, Tall
   shipper_.restore(saved->bookmarks, saved->problems);
 }
 
-void Transfer::start() {
+// --- inputs ---
+
+void Transfer::start(Instant now) {
   // Until a server is reached a log may be rotated, and this program be ended.
   const bool is_first = !saved_.session && saved_.bookmarks.empty();
   if (options_.is_endless() && is_first) shipper_.note_start();
   connect();
-  tick();
+  tick(now);
+  rest();
 }
 
-void Transfer::wake() {
-  if (state_ == State::connected) turn(now());
+void Transfer::wake(Instant now) {
+  if (state_ == State::connected) turn(now);
+  rest();
 }
+
+void Transfer::handle_timeout(Instant now) {
+  if (timers_.expire(Timer::session, now)) {
+    session_.handle_timeout(now);
+    turn(now);
+  }
+  if (timers_.expire(Timer::retry, now)) connect();
+  if (timers_.expire(Timer::tick, now)) tick(now);
+  if (timers_.expire(Timer::stop, now)) finish(now);
+  rest();
+}
+
+// Behind every input: until the next one, or then.
+void Transfer::rest() { network_.set_deadline(timers_.next()); }
 
 // --- connections ---
 
 void Transfer::connect() {
   state_ = State::connecting;
-  connector_.start(servers_.current(), servers_.rotation());
+  network_.connect(servers_.current(), servers_.rotation());
 }
 
-void Transfer::on_connected(Handle<uv_tcp_t> tcp, const std::string& address) {
+void Transfer::on_connected(Instant now, const std::string& address, const std::string& congestion_control) {
   state_ = State::connected;
   where_ = place(servers_.current(), address);
   greeting_.clear();
   failure_.reset();
   is_established_ = false;
   tracer_.restart();
-  connection_ = std::make_unique<Connection>(std::move(tcp));
-  connection_->start(this);
-  outcome_.congestion_control = connection_->congestion_control();
-  attached_at_ = now();
-  session_.attach(attached_at_);
-  turn(attached_at_);
+  outcome_.congestion_control = congestion_control;
+  attached_at_ = now;
+  session_.attach(now);
+  turn(now);
+  rest();
 }
 
-void Transfer::on_unreachable(const Unreachable& why) { on_trouble(unreachable(servers_.current(), why)); }
+void Transfer::on_unreachable(Instant now, const Unreachable& why) {
+  on_trouble(now, unreachable(servers_.current(), why));
+  rest();
+}
 
-void Transfer::on_bytes(ByteView bytes) {
-  const Instant at = now();
+void Transfer::on_writable(Instant now) {
+  turn(now);
+  rest();
+}
+
+void Transfer::on_bytes(Instant now, ByteView bytes) {
   if (!is_established_) append(greeting_, bytes.first(std::min(bytes.size(), kGreetingMax - greeting_.size())));
-  if (trace_) trace_(tracer_.received(at, bytes));
-  session_.receive(at, bytes);
-  turn(at);
+  if (trace_) trace_(tracer_.received(now, bytes));
+  session_.receive(now, bytes);
+  turn(now);
+  rest();
 }
 
 // One input was given to the session: its events, its bytes; then more messages, as long as there is room for them.
@@ -152,15 +160,17 @@ void Transfer::turn(Instant now) {
   while (state_ == State::connected && !failure_ && shipper_.pump()) settle(now, session_, host);
 }
 
-void Transfer::on_gone(const std::string& reason) {
-  connection_.reset();
-  deadline_timer_.stop();
-  deadline_ = kNever;
-  if (is_closed_) return finish();  // everything is durable, and where it belongs
+void Transfer::on_gone(Instant now, const std::string& reason) {
+  timers_.stop(Timer::session);
+  if (is_closed_) {  // everything is durable, and where it belongs
+    finish(now);
+    return rest();
+  }
   const Trouble trouble = describe_loss(reason);
   if (!is_established_) servers_.rotate();
   session_.detach();
-  on_trouble(trouble);
+  on_trouble(now, trouble);
+  rest();
 }
 
 Trouble Transfer::describe_loss(const std::string& reason) const {
@@ -219,20 +229,19 @@ void Transfer::on_event(Instant now, const client_event::Closed&) {
 
 // --- what is done about trouble ---
 
-void Transfer::on_trouble(const Trouble& trouble) {
+void Transfer::on_trouble(Instant now, const Trouble& trouble) {
   trouble_ = trouble;
   state_ = State::waiting;
   unknown_hosts_ = trouble.status == Status::no_host ? unknown_hosts_ + 1 : 0;
   ++failures_;
-  if (trouble.is_final || is_hopeless(trouble)) return end(trouble.status, with_count(trouble.sentence));
-  if (outcome_.signal != 0 && shipper_.is_settled()) return finish();
+  if (trouble.is_final || is_hopeless(trouble)) return end(now, trouble.status, with_count(trouble.sentence));
+  if (outcome_.signal != 0 && shipper_.is_settled()) return finish(now);
   const bool may_turn = session_.sender().durable_through() == Seq{0};
-  const Instant at = now();
   const ServerAddress failed = servers_.current();
-  const Duration wait = trouble.comes_back_at_once ? Duration(0) : servers_.on_failure(at, may_turn, trouble.pause);
+  const Duration wait = trouble.comes_back_at_once ? Duration(0) : servers_.on_failure(now, may_turn, trouble.pause);
   const std::string next = servers_.current() == failed ? "" : to_string(servers_.current());
-  progress_.on_trouble(at, trouble, wait, next, source_.holds_writer());
-  retry_timer_.arm(wait);
+  progress_.on_trouble(now, trouble, wait, next, source_.holds_writer());
+  timers_.arm(Timer::retry, now + wait);
 }
 
 std::string Transfer::with_count(const std::string& sentence) const {
@@ -253,17 +262,16 @@ bool Transfer::awaits_anything() const {
   return session_.sender().last_pushed() > session_.sender().durable_through();
 }
 
-void Transfer::tick() {
-  const Instant at = now();
-  if (!awaits_anything()) last_progress_ = at;
+void Transfer::tick(Instant now) {
+  if (!awaits_anything()) last_progress_ = now;
   if (std::exchange(must_save_, false)) save(false);
-  if (timeout_ > 0ns && at - last_progress_ >= timeout_) return give_up();
-  if (is_established_ && state_ == State::connected && at - last_progress_ >= kStallAfter)
-    progress_.on_stall(at, where_, last_progress_, source_.holds_writer());
-  progress_.tick(at);
+  if (timeout_ > 0ns && now - last_progress_ >= timeout_) return give_up(now);
+  if (is_established_ && state_ == State::connected && now - last_progress_ >= kStallAfter)
+    progress_.on_stall(now, where_, last_progress_, source_.holds_writer());
+  progress_.tick(now);
   Duration next = progress_.is_animated() ? kTickOnTerminal : kTick;
-  if (timeout_ > 0ns) next = std::min(next, last_progress_ + timeout_ - at);
-  tick_timer_.arm(next);
+  if (timeout_ > 0ns) next = std::min(next, last_progress_ + timeout_ - now);
+  timers_.arm(Timer::tick, now + next);
 }
 
 // What a later run of the same command needs.
@@ -282,40 +290,42 @@ void Transfer::save(bool must_last) {
   if (error != 0 && !std::exchange(has_complained_, true)) progress_.on_note(cannot_remember(options_, error));
 }
 
-void Transfer::give_up() {
+void Transfer::give_up(Instant now) {
   const bool is_up = state_ == State::connected && is_established_;
   Status status = trouble_.status;
   if (is_up || (was_reached_ && status == Status::unavailable)) status = Status::temp_fail;
   std::string reason = trouble_.reason;
   if (state_ == State::connected) reason = "connected to " + where_ + (is_up ? "" : ", but no SYN-ACK");
   if (reason.empty()) reason = to_string(servers_.current()) + " does not answer";
-  end(status, "nothing became durable for " + human_time(timeout_) + (reason.empty() ? "" : " (" + reason + ")") +
-                  "; " + durable_clause(tally_, source_.total(), source_.noun()) +
-                  (memory_ != nullptr ? "; the same command continues" : ""));
+  end(now, status,
+      "nothing became durable for " + human_time(timeout_) + (reason.empty() ? "" : " (" + reason + ")") + "; " +
+          durable_clause(tally_, source_.total(), source_.noun()) +
+          (memory_ != nullptr ? "; the same command continues" : ""));
 }
 
-void Transfer::interrupt(int signal) {
+void Transfer::interrupt(Instant now, int signal) {
   if (state_ == State::over) return;
-  if (outcome_.signal != 0) return finish();
+  if (outcome_.signal != 0) return finish(now);
   outcome_.signal = signal;
   shipper_.stop();
   const bool is_up = state_ == State::connected && is_established_;
   // What a later run goes on with need not be waited for.
   const bool is_kept = memory_ != nullptr && source_.can_continue();
-  if (!is_up && (is_kept || shipper_.is_settled())) return finish();
-  stop_timer_.arm(kStopTimeout);
-  if (state_ == State::connected) turn(now());
+  if (!is_up && (is_kept || shipper_.is_settled())) return finish(now);
+  timers_.arm(Timer::stop, now + kStopTimeout);
+  if (state_ == State::connected) turn(now);
+  rest();
 }
 
 // --- the end ---
 
-void Transfer::end(Status status, std::string sentence) {
+void Transfer::end(Instant now, Status status, std::string sentence) {
   outcome_.causes.add(status);
   outcome_.sentence = std::move(sentence);
-  finish();
+  finish(now);
 }
 
-void Transfer::finish() {
+void Transfer::finish(Instant now) {
   if (state_ == State::over) return;
   state_ = State::over;
   if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
@@ -324,11 +334,9 @@ void Transfer::finish() {
   const bool is_begun = session_.offer().resume || !shipper_.bookmarks().all().empty();
   if (memory_ != nullptr && !is_begun) memory_->remove();
   outcome_.retransmitted = session_.sender().retransmitted();
-  outcome_.lasted = now() - start_;
-  connector_.cancel();
-  connection_.reset();
-  for (Timer* timer : {&deadline_timer_, &retry_timer_, &tick_timer_, &stop_timer_}) timer->stop();
-  uv_stop(loop_);
+  outcome_.lasted = now - start_;
+  timers_.stop_all();
+  network_.on_over();
 }
 
 }  // namespace cproto::client

@@ -1,5 +1,6 @@
-// One run of the command: finds a server, keeps a connection to it, and lets the session and the shipper do the rest;
-// until everything is durable, or it cannot be.
+// One run of the command: keeps a connection to a server, and lets the session and the shipper do the rest; until
+// everything is durable, or it cannot be. Bytes and time in; what is to be done out, through Network: it knows no
+// socket and no clock.
 //
 //            name, connect             SYN-ACK                       final ACK
 //   waiting ---------------> connecting -------> connected ------------------------> over
@@ -11,12 +12,9 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
-#include "client/connection.h"
-#include "client/connector.h"
 #include "client/options.h"
 #include "client/progress.h"
 #include "client/report.h"
@@ -26,41 +24,75 @@
 #include "client/tracer.h"
 #include "client/transfer_state.h"
 #include "client/trouble.h"
+#include "client/unreachable.h"
 #include "proto/client_session.h"
+#include "proto/timers.h"
 
 namespace cproto::client {
 
-class Transfer final : Connector::Owner, Connection::Owner {
+class Transfer final {
  public:
+  // What carries it out: libuv's (uv_network.h), or the simulator's. Nothing is answered from within a call.
+  class Network {
+   public:
+    // Finds a connection to `server`, from which of its addresses on `rotation` says: on_connected, or on_unreachable.
+    virtual void connect(const ServerAddress& server, std::size_t rotation) = 0;
+
+    // Of the connection that is there:
+    // Nothing written earlier is still on its way; on_writable says when.
+    virtual bool can_write() const = 0;
+    // Pre: can_write(). Empty.
+    virtual Bytes& write_buffer() = 0;
+    // Sends what is in the buffer.
+    virtual void write() = 0;
+    // Closes behind the last byte: on_gone. May come again.
+    virtual void finish() = 0;
+
+    // When to call handle_timeout(); kNever for not at all.
+    virtual void set_deadline(Instant at) = 0;
+    // The run is over: nothing is to be called any more, and no connection is wanted.
+    virtual void on_over() = 0;
+
+   protected:
+    ~Network() = default;
+  };
+
   // Where --trace writes; empty for nowhere.
   using TraceSink = std::function<void(const std::string&)>;
 
-  // `state` is empty where nothing is remembered between runs.
-  Transfer(uv_loop_t* loop, const Options& options, Source& source, Tally& tally, Progress& progress, Random random,
-           TransferState* state, std::optional<SavedTransfer> saved, TraceSink trace);
+  // `state` is null where nothing is remembered between runs. All that is named outlives it.
+  Transfer(Network& network, Instant now, const Options& options, Source& source, Tally& tally, Progress& progress,
+           Random random, TransferState* state, std::optional<SavedTransfer> saved, TraceSink trace);
 
-  void start();
+  // --- inputs ---
+  void start(Instant now);
   // The source may have something.
-  void wake();
+  void wake(Instant now);
   // First: what was read is made durable, 10 s at the most. Second: at once.
-  void interrupt(int signal);
+  void interrupt(Instant now, int signal);
+  void handle_timeout(Instant now);
+  // Of the network. `congestion_control` is empty where it is not known; `reason` is empty after finish().
+  void on_connected(Instant now, const std::string& address, const std::string& congestion_control);
+  void on_unreachable(Instant now, const Unreachable& unreachable);
+  void on_bytes(Instant now, ByteView bytes);
+  void on_writable(Instant now);
+  void on_gone(Instant now, const std::string& reason);
 
-  // The loop is stopped when the run is over.
+  // --- questions ---
+  bool is_over() const { return state_ == State::over; }
   const Outcome& outcome() const { return outcome_; }
-  bool has_lookup_left() const { return connector_.has_lookup_left(); }
+  const ClientSession& session() const { return session_; }
 
  private:
   enum class State { waiting, connecting, connected, over };
+  // session: its deadline. retry: the next attempt. tick: what is looked at now and then. stop: the end of patience
+  // behind a signal.
+  enum class Timer : std::uint8_t { session, retry, tick, stop, count };
   struct Host;  // for settle()
 
   void connect();
-  void on_connected(Handle<uv_tcp_t> tcp, const std::string& address) override;
-  void on_unreachable(const Unreachable& unreachable) override;
-  void on_bytes(ByteView bytes) override;
-  void on_writable() override { turn(now()); }
-  void on_gone(const std::string& reason) override;
-
   void turn(Instant now);
+  void rest();
   void on_event(Instant now, const client_event::Established& event);
   void on_event(Instant now, const client_event::Acked& event);
   void on_event(Instant now, const client_event::Refused& event);
@@ -69,17 +101,17 @@ class Transfer final : Connector::Owner, Connection::Owner {
   void on_event(Instant now, const client_event::Closed& event);
 
   Trouble describe_loss(const std::string& reason) const;
-  void on_trouble(const Trouble& trouble);
+  void on_trouble(Instant now, const Trouble& trouble);
   std::string with_count(const std::string& sentence) const;
   bool is_hopeless(const Trouble& trouble) const;
-  void tick();
+  void tick(Instant now);
   bool awaits_anything() const;
   void save(bool must_last);
-  void give_up();
-  void end(Status status, std::string sentence);
-  void finish();
+  void give_up(Instant now);
+  void end(Instant now, Status status, std::string sentence);
+  void finish(Instant now);
 
-  uv_loop_t* loop_;
+  Network& network_;
   const Options& options_;
   Source& source_;
   Tally& tally_;
@@ -91,19 +123,13 @@ class Transfer final : Connector::Owner, Connection::Owner {
   ClientSession session_;
   Shipper shipper_;
   Servers servers_;
-  Connector connector_;
-  std::unique_ptr<Connection> connection_;
-  Timer deadline_timer_;
-  Timer retry_timer_;
-  Timer tick_timer_;
-  Timer stop_timer_;
+  TimerTable<Timer> timers_;
 
   State state_ = State::waiting;
   Instant start_;
   Instant last_progress_;  // something became durable, or nothing was waiting to
   Instant attached_at_;
   Duration timeout_{0};  // 0: never
-  Instant deadline_ = kNever;
   std::string where_;
   Bytes greeting_;                // the first bytes of this connection, until the handshake is complete
   bool is_established_ = false;   // this connection

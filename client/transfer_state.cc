@@ -1,8 +1,5 @@
 #include "client/transfer_state.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,13 +23,6 @@ constexpr std::size_t kSentenceMax = 300;
 
 void put_text(ByteWriter& writer, std::string_view text) { writer.string16(as_bytes(text)); }
 std::string take_text(ByteReader& reader) { return std::string(as_text(reader.string16())); }
-
-// mkdir -p; the last one is its owner's alone.
-int make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (::mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) return errno;
-  return ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST ? 0 : errno;
-}
 
 }  // namespace
 
@@ -90,40 +80,32 @@ std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes) {
 }
 
 int TransferState::open(const std::string& directory, const std::string& name) {
-  if (const int error = make_directories(directory)) return error;
+  if (const int error = files_.make_directories(directory)) return error;
   path_ = directory + "/" + name;
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd_ < 0) return errno;
+  std::unique_ptr<OpenFile> opened;
+  if (const int error = files_.open(path_, Files::Access::write_or_create, opened)) return error;
   std::array<std::uint8_t, 8> pid{};
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    if (::pread(fd_, pid.data(), pid.size(), kPidAt) == static_cast<ssize_t>(pid.size()))
+  if (const int error = opened->lock()) {
+    if (opened->read(pid, kPidAt) == static_cast<std::ptrdiff_t>(pid.size()))
       holder_ = static_cast<pid_t>(load_be<std::uint64_t>(pid.data()));
-    close();
     return error;
   }
   // The run before may have removed it between our opening and our lock.
-  struct stat here {};
-  struct stat there {};
-  if (::fstat(fd_, &here) != 0 || ::stat(path_.c_str(), &there) != 0 || here.st_ino != there.st_ino) {
-    close();
-    return open(directory, name);
-  }
+  const std::optional<FileFacts> here = opened->facts();
+  const std::optional<FileFacts> there = files_.facts_of(path_);
+  if (!here || !there || here->inode != there->inode) return open(directory, name);
+  file_ = std::move(opened);
   store_be(pid.data(), static_cast<std::uint64_t>(::getpid()));
-  return ::pwrite(fd_, pid.data(), pid.size(), kPidAt) < 0 ? errno : 0;
-}
-
-void TransferState::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
+  return file_->write(pid, kPidAt);
 }
 
 std::optional<SavedTransfer> TransferState::load() {
   std::optional<SavedTransfer> newest;
   Bytes slot(kSlotSize);
-  for (const off_t at : {off_t{0}, off_t{kSlotSize}}) {
-    const ssize_t size = ::pread(fd_, slot.data(), slot.size(), at);
-    if (size < static_cast<ssize_t>(kHeadSize) || !std::equal(kMagic.begin(), kMagic.end(), slot.begin())) continue;
+  for (const std::size_t at : {std::size_t{0}, kSlotSize}) {
+    const std::ptrdiff_t size = file_->read(slot, at);
+    if (size < static_cast<std::ptrdiff_t>(kHeadSize) || !std::equal(kMagic.begin(), kMagic.end(), slot.begin()))
+      continue;
     const auto generation = load_be<std::uint64_t>(slot.data() + kMagic.size());
     const auto length = load_be<std::uint32_t>(slot.data() + 16);
     if (length > static_cast<std::size_t>(size) - kHeadSize || generation <= generation_) continue;
@@ -147,22 +129,16 @@ int TransferState::save(const SavedTransfer& transfer, bool must_last) {
   writer.u32(static_cast<std::uint32_t>(body.size()));
   writer.u32(crc32(crc32(0, slot), body));
   writer.bytes(body);
-  const off_t at = static_cast<off_t>(generation_ % 2 * kSlotSize);
-  if (::pwrite(fd_, slot.data(), slot.size(), at) != static_cast<ssize_t>(slot.size())) return errno != 0 ? errno : EIO;
+  if (const int error = file_->write(slot, generation_ % 2 * kSlotSize)) return error;
   if (!must_last) return 0;
-  if (::fsync(fd_) != 0) return errno;
-  // Its name, too.
-  const int directory = ::open(path_.substr(0, path_.find_last_of('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return errno;
-  const int error = ::fsync(directory) == 0 ? 0 : errno;
-  ::close(directory);
-  return error;
+  if (const int error = file_->sync()) return error;
+  return files_.sync_directory(directory_of(path_));
 }
 
 void TransferState::remove() {
   if (!is_open()) return;
-  ::unlink(path_.c_str());
-  close();
+  files_.remove(path_);
+  file_.reset();
 }
 
 }  // namespace cproto::client

@@ -10,11 +10,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "client/files.h"
 #include "client/source.h"
 #include "proto/handshake.h"
 
@@ -34,15 +36,14 @@ std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes);
 
 class TransferState {
  public:
-  TransferState() = default;
-  ~TransferState() { close(); }
+  explicit TransferState(Files& files) : files_(files) {}
   TransferState(const TransferState&) = delete;
   TransferState& operator=(const TransferState&) = delete;
 
   // Opens, makes and locks the entry of this name in `directory`, which is made, too. Returns 0 or errno; EWOULDBLOCK:
   // another run has it, holder() says which.
   [[nodiscard]] int open(const std::string& directory, const std::string& name);
-  bool is_open() const { return fd_ >= 0; }
+  bool is_open() const { return file_ != nullptr; }
   pid_t holder() const { return holder_; }
   // What an earlier run left; nullopt if there was none, or it cannot be read any more.
   std::optional<SavedTransfer> load();
@@ -52,10 +53,9 @@ class TransferState {
   void remove();
 
  private:
-  void close();
-
+  Files& files_;
   std::string path_;
-  int fd_ = -1;
+  std::unique_ptr<OpenFile> file_;
   pid_t holder_ = 0;
   std::uint64_t generation_ = 0;
 };

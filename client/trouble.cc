@@ -1,5 +1,7 @@
 #include "client/trouble.h"
 
+#include <uv.h>
+
 #include <algorithm>
 #include <cctype>
 

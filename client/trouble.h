@@ -3,8 +3,9 @@
 
 #include <string>
 
-#include "client/connector.h"
+#include "client/addresses.h"
 #include "client/status.h"
+#include "client/unreachable.h"
 #include "proto/bytes.h"
 #include "proto/error.h"
 #include "proto/handshake.h"

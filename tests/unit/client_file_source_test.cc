@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "client/uv_machine.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace cproto;
@@ -40,7 +41,7 @@ class Rig {
     source.reset();
     std::vector<FileSource::File> files;
     for (const std::string& path : paths) files.push_back({path, base_name(path)});
-    source.emplace(&loop_, files, [] {});
+    source.emplace(machine_, files, [] {});
   }
   // The next piece that is not a wait.
   Piece peek() {
@@ -79,6 +80,7 @@ class Rig {
 
  private:
   uv_loop_t loop_;
+  UvMachine machine_{&loop_};
 };
 
 Digest digest_of(const Bytes& bytes) {

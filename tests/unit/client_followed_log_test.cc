@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "client/line_source.h"
+#include "client/uv_machine.h"
 #include "proto/random.h"
 
 using namespace cproto;
@@ -103,7 +104,7 @@ class Reader {
  public:
   explicit Reader(const Logs& logs, const std::string& name = "app.log", FollowTimes times = kFast)
       : log(std::make_unique<FollowedLog>(
-            loop_.get(), logs.path(name), [this] { wake(); }, told, times)) {}
+            machine_, logs.path(name), [this] { wake(); }, told, times)) {}
 
   // What there is at once. Returns why it ended.
   ByteInput::Got take() { return take_some(INT_MAX); }
@@ -162,6 +163,7 @@ class Reader {
   }
 
   TestLoop loop_;
+  UvMachine machine_{loop_.get()};
   bool is_woken_ = true;
   std::optional<LogPlace> mark_;
   std::uint64_t marked_generation_ = 0;
@@ -713,7 +715,7 @@ TEST_CASE("followed log: resumed, another file with the old one's inode is not t
   LogPlace place = read_all(logs, "a\n");
   logs.rename("app.log", "app.log.1");
   logs.write("another log, and a longer one\n");
-  place.inode = facts_of(logs.path())->inode;
+  place.inode = PosixFiles().facts_of(logs.path())->inode;
   Resumed reader(logs, place);
   CHECK(reader.reads("|another log, and a longer one\n"));
   CHECK(reader.told.nothing());
@@ -908,8 +910,9 @@ TEST_CASE("followed log: its lines are messages, over boundaries and late bytes"
   const Logs logs("a\nb");
   Told told;
   TestLoop loop;
+  UvMachine machine(loop.get());
   auto input = std::make_unique<FollowedLog>(
-      loop.get(), logs.path(), [&] { uv_stop(loop.get()); }, told, kFast);
+      machine, logs.path(), [&] { uv_stop(loop.get()); }, told, kFast);
   REQUIRE(input->begin(false) == 0);
   LineSource source(logs.path(), std::move(input));
   std::vector<std::string> lines;

@@ -1,6 +1,7 @@
 #include "client/progress.h"
 
 #include <doctest/doctest.h>
+#include <uv.h>
 
 #include <string>
 #include <vector>

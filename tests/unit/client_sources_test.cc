@@ -7,6 +7,7 @@
 
 #include "client/binary_source.h"
 #include "client/text_source.h"
+#include "client/uv_machine.h"
 
 using namespace cproto;
 using namespace cproto::client;
@@ -70,9 +71,11 @@ TEST_CASE("binary files: each is a message, in packets as it is read") {
   const TemporaryFolder folder;
   uv_loop_t loop;
   uv_loop_init(&loop);
+  UvMachine machine(&loop);
   {
     BinarySource source(
-        &loop, {folder.file("empty", 0), folder.file("small", 10), folder.file("exact", 128), folder.file("more", 130)},
+        machine,
+        {folder.file("empty", 0), folder.file("small", 10), folder.file("exact", 128), folder.file("more", 130)},
         [] {});
     for (const char* expected : {"last:0", "last:10", "part:128", "last:0", "part:128", "last:2", "end"})
       CHECK(next(source, 64) == expected);
@@ -84,8 +87,9 @@ TEST_CASE("binary files: one that is missing or no file is named, and the others
   const TemporaryFolder folder;
   uv_loop_t loop;
   uv_loop_init(&loop);
+  UvMachine machine(&loop);
   {
-    BinarySource source(&loop, {folder.path() + "/missing", folder.file("a", 1), folder.path(), folder.file("b", 2)},
+    BinarySource source(machine, {folder.path() + "/missing", folder.file("a", 1), folder.path(), folder.file("b", 2)},
                         [] {});
     for (const char* expected : {"broken:66", "last:1", "broken:66", "last:2", "end"})
       CHECK(next(source, 64) == expected);
@@ -99,8 +103,9 @@ TEST_CASE("binary files: one that is not wanted makes room for the next") {
   const TemporaryFolder folder;
   uv_loop_t loop;
   uv_loop_init(&loop);
+  UvMachine machine(&loop);
   {
-    BinarySource source(&loop, {folder.file("large", 1000), folder.file("b", 2)}, [] {});
+    BinarySource source(machine, {folder.file("large", 1000), folder.file("b", 2)}, [] {});
     CHECK(next(source, 64) == "part:960");
     source.skip();
     CHECK(next(source, 64) == "last:2");

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "client/bookmarks.h"
+#include "client/posix_files.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace cproto;
@@ -15,6 +16,8 @@ using namespace cproto::client;
 using namespace cproto::test;
 
 namespace {
+
+PosixFiles disk_files;
 
 SavedTransfer a_transfer(std::uint64_t attempt) {
   SavedTransfer transfer;
@@ -38,13 +41,13 @@ SavedTransfer a_transfer(std::uint64_t attempt) {
 TEST_CASE("transfer state: is read as it was written, by the next run") {
   TemporaryFolder folder;
   {
-    TransferState state;
+    TransferState state(disk_files);
     REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
     CHECK_FALSE(state.load());
     CHECK(state.save(a_transfer(1), true) == 0);
     CHECK(state.save(a_transfer(2), false) == 0);
   }
-  TransferState state;
+  TransferState state(disk_files);
   REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
   const auto read = state.load();
   REQUIRE(read);
@@ -64,7 +67,7 @@ TEST_CASE("transfer state: there may be a place and no session yet") {
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
   TemporaryFolder folder;
   {
-    TransferState state;
+    TransferState state(disk_files);
     REQUIRE(state.open(folder.path(), "x") == 0);
     CHECK(state.save(a_transfer(1), false) == 0);
     CHECK(state.save(a_transfer(2), false) == 0);
@@ -73,7 +76,7 @@ TEST_CASE("transfer state: when the last write is torn the one before counts") {
   file.seekp(60);  // in slot 0, which has generation 2
   file.put('?');
   file.close();
-  TransferState state;
+  TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
   REQUIRE(state.load());
   CHECK(state.save(a_transfer(3), false) == 0);
@@ -81,16 +84,16 @@ TEST_CASE("transfer state: when the last write is torn the one before counts") {
 
 TEST_CASE("transfer state: a second run hears who has it") {
   TemporaryFolder folder;
-  TransferState first;
+  TransferState first(disk_files);
   REQUIRE(first.open(folder.path(), "x") == 0);
-  TransferState second;
+  TransferState second(disk_files);
   CHECK(second.open(folder.path(), "x") == EWOULDBLOCK);
   CHECK(second.holder() == ::getpid());
 }
 
 TEST_CASE("transfer state: what is over leaves nothing") {
   TemporaryFolder folder;
-  TransferState state;
+  TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
   CHECK(state.save(a_transfer(1), false) == 0);
   state.remove();
@@ -100,7 +103,7 @@ TEST_CASE("transfer state: what is over leaves nothing") {
 TEST_CASE("transfer state: bytes of somebody else are none") {
   TemporaryFolder folder;
   std::ofstream(folder.path() + "/x") << std::string(200'000, 'x');
-  TransferState state;
+  TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
   CHECK_FALSE(state.load());
 }

@@ -1,6 +1,7 @@
 #include "client/trouble.h"
 
 #include <doctest/doctest.h>
+#include <uv.h>
 
 #include "proto/frame.h"
 

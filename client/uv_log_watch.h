@@ -6,16 +6,15 @@
 #include <string>
 
 #include "client/loop.h"
+#include "client/machine.h"
 
 namespace cproto::client {
 
-class LogWatch {
+class UvLogWatch final : public LogWatch {
  public:
-  LogWatch(uv_loop_t* loop, Duration poll, std::function<void()> wake);
+  UvLogWatch(uv_loop_t* loop, Duration poll, std::function<void()> wake);
 
-  // Calls `wake` once, from the loop: when there is news of the file `path`, or of any in its directory if
-  // `with_others`, or when a poll is due.
-  void arm(const std::string& path, bool with_others);
+  void arm(const std::string& path, bool with_others) override;
 
  private:
   void watch(const std::string& directory);

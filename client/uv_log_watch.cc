@@ -1,13 +1,13 @@
-#include "client/log_watch.h"
+#include "client/uv_log_watch.h"
 
 #include <filesystem>
 
 namespace cproto::client {
 
-LogWatch::LogWatch(uv_loop_t* loop, Duration poll, std::function<void()> wake)
+UvLogWatch::UvLogWatch(uv_loop_t* loop, Duration poll, std::function<void()> wake)
     : loop_(loop), poll_(poll), wake_(std::move(wake)), timer_(loop, [this] { fire(); }) {}
 
-void LogWatch::arm(const std::string& path, bool with_others) {
+void UvLogWatch::arm(const std::string& path, bool with_others) {
   const std::filesystem::path file = path;
   const std::string directory = file.has_parent_path() ? file.parent_path() : ".";
   name_ = file.filename();
@@ -17,7 +17,7 @@ void LogWatch::arm(const std::string& path, bool with_others) {
   timer_.arm(poll_);
 }
 
-void LogWatch::watch(const std::string& directory) {
+void UvLogWatch::watch(const std::string& directory) {
   directory_ = directory;
   events_.reset(new uv_fs_event_t);
   uv_fs_event_init(loop_, events_.get());
@@ -25,14 +25,14 @@ void LogWatch::watch(const std::string& directory) {
   if (uv_fs_event_start(events_.get(), on_event, directory.c_str(), 0) != 0) events_.reset();  // with the next poll
 }
 
-void LogWatch::on_event(uv_fs_event_t* events, const char* name, int, int) {
-  auto* self = static_cast<LogWatch*>(events->data);
+void UvLogWatch::on_event(uv_fs_event_t* events, const char* name, int, int) {
+  auto* self = static_cast<UvLogWatch*>(events->data);
   if (self == nullptr || !self->is_armed_) return;
   if (self->with_others_ || name == nullptr || self->name_ == name) self->fire();
 }
 
 // The wake may be the end of us.
-void LogWatch::fire() {
+void UvLogWatch::fire() {
   is_armed_ = false;
   timer_.stop();
   const std::function<void()> wake = wake_;
