@@ -57,12 +57,14 @@ struct Config {
 
   // Of the counts, 0 is "no limit".
   struct Limits {
+    std::uint64_t free_space = 1ull << 30;  // or 5 % of the disk, where that is less
     std::uint64_t memory = 256ull << 20;
     std::uint32_t connections = 10'000;
     std::uint32_t connections_per_address = 1'000;
     std::uint32_t handshakes_pending = 1'000;
     std::uint64_t message_size = 64ull << 20;
     std::uint64_t file_size = 0;
+    std::uint64_t inbox_per_client = 0;
     std::uint32_t channels_per_client = 100;
     std::uint32_t clients = 10'000;
     bool operator==(const Limits&) const = default;

@@ -131,6 +131,8 @@ constexpr std::array kKeys = {
     key<&C::session, &C::Session::unknown>("session", "unknown", word(kUnknownSessions), kReload,
         R"(A client whose session this store does not know: "refuse", or "restart" behind what was acknowledged to it.)"),
 
+    key<&C::limits, &C::Limits::free_space>("limits", "free_space", or_no_limit(size(kMiB, kFileSizeMax)), kReload,
+        "Free space to leave (5 % of the disk, where that is less). A warning comes at twice this."),
     // One frame may always be in flight, so the smallest memory is one frame's.
     key<&C::limits, &C::Limits::memory>("limits", "memory", size(kPacketSizeMax, 1024 * kGiB), kReload,
         "Received and not yet on disk, all clients together."),
@@ -141,6 +143,8 @@ constexpr std::array kKeys = {
     key<&C::limits, &C::Limits::message_size>("limits", "message_size", size(1, kMessageSizeMax), kReload,
         "A larger message or file is refused; what is behind it is taken."),
     key<&C::limits, &C::Limits::file_size>("limits", "file_size", or_no_limit(size(1, kFileSizeMax)), kReload, ""),
+    key<&C::limits, &C::Limits::inbox_per_client>("limits", "inbox_per_client", or_no_limit(size(kMiB, kFileSizeMax)),
+        kReload, "Bytes in the inbox of one client."),
     key<&C::limits, &C::Limits::channels_per_client>("limits", "channels_per_client", kLimit, kReload,
         "Names in the inbox: channels of one client, and clients."),
     key<&C::limits, &C::Limits::clients>("limits", "clients", kLimit, kReload, ""),

@@ -21,6 +21,20 @@ std::string number(double value, std::string_view unit) {
   return number(value, value < 100 && std::fmod(tenths, 10) != 0 ? 1 : 0, unit);
 }
 
+struct Unit {
+  double bytes = 1;
+  std::string_view name;
+};
+
+// The one in which `bytes` are read best. Pre: at least a KiB.
+Unit unit_of(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> names = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  Unit unit{1024, names[0]};
+  for (std::size_t i = 1; i < names.size() && static_cast<double>(bytes) / unit.bytes >= 1000; ++i)
+    unit = {unit.bytes * 1024, names[i]};
+  return unit;
+}
+
 bool is_printable(char c) { return c >= 0x20 && c <= 0x7e; }
 
 std::string escaped(const char* prefix, char c) {
@@ -49,11 +63,15 @@ std::string counted_are(std::uint64_t number, const Noun& noun) {
 
 std::string human_bytes(std::uint64_t bytes) {
   if (bytes < 1024) return grouped(bytes) + " B";
-  constexpr std::array units = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes) / 1024;
-  std::size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1024;
-  return number(value, units[unit]);
+  const Unit unit = unit_of(bytes);
+  return number(static_cast<double>(bytes) / unit.bytes, unit.name);
+}
+
+std::string human_part(std::uint64_t part, std::uint64_t whole) {
+  if (whole < 1024) return grouped(part) + " of " + human_bytes(whole);
+  const double value = static_cast<double>(part) / unit_of(whole).bytes;
+  const std::string text = number(std::floor(value * 10) / 10, "");
+  return text + "of " + human_bytes(whole);
 }
 
 std::string human_time(Duration time) {

@@ -24,6 +24,8 @@ std::string counted(std::uint64_t number, const Noun& noun);
 std::string counted_are(std::uint64_t number, const Noun& noun);
 // "812 B", "8.1 MiB": for reading, not for parsing.
 std::string human_bytes(std::uint64_t bytes);
+// "0.9 of 1 GiB": both in the unit of the whole, the part rounded down.
+std::string human_part(std::uint64_t part, std::uint64_t whole);
 // "40 ms", "0.3 s", "12 s", "10 min", "2 h".
 std::string human_time(Duration time);
 // "0.31 ms": for round trips.

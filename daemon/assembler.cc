@@ -24,6 +24,7 @@ std::string hex(std::uint64_t value) {
 
 void Assembler::restore(std::uint64_t session, const PiecesRecord& pieces, std::uint64_t batch) {
   Unfinished& unfinished = unfinished_[session];
+  held_bytes_ -= unfinished.assembly.bytes.size();
   unfinished = {};
   unfinished.first_batch = batch;
   unfinished.is_carried = true;
@@ -34,6 +35,7 @@ void Assembler::restore(std::uint64_t session, const PiecesRecord& pieces, std::
   assembly.channel = pieces.channel;
   assembly.checksum = pieces.checksum;
   append(assembly.bytes, pieces.bytes);
+  held_bytes_ += pieces.bytes.size();
   if (pieces.part_bytes == 0) return;
   begin_part(session, assembly);
   assembly.part->written = pieces.part_bytes;
@@ -175,11 +177,12 @@ void Assembler::take_frame(const SessionEntry& session, Seq number, FrameType ty
   // Pieces may have been carried forward past batches that have more of the message.
   if (unfinished.is_carried) unfinished.first_batch = std::min(unfinished.first_batch, taking_batch_);
   assembly.add(number, payload);
+  held_bytes_ += payload.size();
   unfinished.is_carried = false;
   if (type == FrameType::data) {
     deliver(session, assembly);
     erase(session.index);
-  } else if (!is_replaying_ && (assembly.part || assembly.bytes.size() > memory_max_) &&
+  } else if (!is_replaying_ && (assembly.part || assembly.bytes.size() > memory_max_ || held_bytes_ > held_max_) &&
              std::find(spills_.begin(), spills_.end(), session.index) == spills_.end()) {
     spills_.push_back(session.index);
   }
@@ -198,11 +201,13 @@ void Assembler::on_header(const SessionEntry& session, Seq number, ByteView payl
 }
 
 void Assembler::deliver(const SessionEntry& session, Assembly& assembly) {
+  held_bytes_ -= assembly.bytes.size();
   std::erase(spills_, session.index);
   if (assembly.part) done_parts_.push_back(assembly.part);
-  if (is_replaying_) return;
+  if (is_replaying_) return assembly.bytes.clear();
   InboxLog& log = inbox_.log_of(session.client_id, assembly.channel, assembly.kind);
   assembly.part ? inbox_.put(log, assembly) : inbox_.put(log, assembly.kind, assembly.bytes);
+  assembly.bytes.clear();
 }
 
 void Assembler::drop(std::uint64_t session) {
@@ -216,6 +221,7 @@ void Assembler::drop(std::uint64_t session) {
 // A recovery from the checkpoint there is now would still need its pieces.
 void Assembler::erase(std::uint64_t session) {
   const auto it = unfinished_.find(session);
+  held_bytes_ -= it->second.assembly.bytes.size();
   if (it->second.first_batch != 0) finished_from_ = std::min(finished_from_, it->second.first_batch);
   unfinished_.erase(it);
 }
@@ -267,6 +273,7 @@ void Assembler::on_spilled() {
     Assembly& assembly = unfinished_.at(session).assembly;
     assembly.part->written += assembly.bytes.size();
     assembly.part->is_dirty = true;
+    held_bytes_ -= assembly.bytes.size();
     assembly.bytes.clear();
     std::erase(spills_, session);
   }

@@ -35,6 +35,10 @@ class Assembler {
             InboxFiles& files)
       : parts_(parts), memory_max_(memory_max), registry_(registry), log_(log), inbox_(inbox), files_(files) {}
 
+  // While more than this of all unfinished messages together is in memory, what grows goes to its part.
+  void set_held_max(std::uint64_t bytes) { held_max_ = bytes; }
+  std::uint64_t held_bytes() const { return held_bytes_; }
+
   // --- recovery ---
   void restore(std::uint64_t session, const PiecesRecord& pieces, std::uint64_t batch);
   // A record of a batch that delivery has passed: only what is unfinished in it counts.
@@ -95,6 +99,8 @@ class Assembler {
 
   std::string parts_;
   std::size_t memory_max_;
+  std::uint64_t held_max_ = ~std::uint64_t{0};
+  std::uint64_t held_bytes_ = 0;  // of unfinished messages, in memory
   SessionRegistry& registry_;
   Log& log_;
   Inbox& inbox_;

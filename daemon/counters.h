@@ -61,6 +61,8 @@ struct StoreCounters {
   Histogram<kSyncSeconds.size()> sync_seconds{kSyncSeconds};
   Histogram<kBatchBytes.size()> batch_bytes{kBatchBytes};
   std::uint64_t failures = 0;                  // writes and syncs
+  std::uint64_t holds = 0;                     // times that nobody was read, for want of memory or of journal
+  std::uint64_t sessions_let_go = 0;           // no client came back for them
   std::map<ErrorCode, std::uint64_t> refused;  // messages, while their client was away
 };
 

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "config/schema.h"
@@ -70,6 +71,21 @@ RegistryOptions registry_options(const Config& config) {
   return options;
 }
 
+SpaceLimits space_limits(const Config& config) { return {config.limits.free_space, config.limits.inbox_per_client}; }
+
+ForgetOptions forget_options(const Config& config) {
+  return {config.session.forget_unfinished_after, config.session.forget_session_after};
+}
+
+// By the clock on the wall: for people.
+std::string time_of_day() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  char text[8];
+  if (::localtime_r(&now, &local) == nullptr || std::strftime(text, sizeof text, "%H:%M", &local) == 0) return {};
+  return text;
+}
+
 ServerOptions server_options(const Config& config) {
   ServerOptions options;
   options.handshake_timeout = config.session.handshake_timeout;
@@ -95,7 +111,7 @@ Daemon::Daemon(const Config& config, Log& log, Hooks hooks)
     : config_(config), log_(log), hooks_(std::move(hooks)), started_(reactor_.now()), disk_(reactor_.loop(), [this] {
         after_round();
       }) {
-  world_ = {[this] { return reactor_.now(); }, draw_id};
+  world_ = {[this] { return reactor_.now(); }, draw_id, time_of_day};
 }
 
 Daemon::~Daemon() {
@@ -159,6 +175,9 @@ Daemon::Outcome Daemon::open_store() {
   options.segment_size = config_.store.segment_size;
   options.registry = registry_options(config_);
   options.existing_file = config_.inbox.existing_file;
+  options.space = space_limits(config_);
+  options.memory = config_.limits.memory;
+  options.forget = forget_options(config_);
   options.on_progress = [said = std::chrono::steady_clock::time_point{}](const std::string& what) mutable {
     const auto now = std::chrono::steady_clock::now();
     if (now - said < kSayEvery) return;
@@ -300,6 +319,9 @@ std::vector<std::string> Daemon::apply(const Config& next) {
   shared_->window_bytes = config_.session.window_bytes;
   listener_->set_limits(config_.limits.connections, config_.limits.connections_per_address);
   store_->set_limits(registry_options(config_));
+  store_->set_limits(space_limits(config_));
+  store_->set_memory(config_.limits.memory);
+  store_->set_forget(forget_options(config_));
   store_->set_existing_file(config_.inbox.existing_file);
   hooks_.set_level(config_.log.level);
   check_descriptors(config_.limits.connections, log_);

@@ -16,13 +16,9 @@ constexpr std::uint32_t kPrivateDirectoryMode = 0700;
 
 // A round takes batches until so many bytes wait to be written.
 constexpr std::size_t kRoundBytes = 4u << 20;
-// Batches that wait with their bytes; more of them are read from the journal.
-constexpr std::size_t kBatchesInMemory = 8;
 constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr Duration kCheckpointInterval = 1s;
 constexpr Duration kRetry = 5s;
-// What may wait in memory for logs that cannot be written, before everything waits for them.
-constexpr std::uint64_t kBlockedBytes = 64u << 20;
 
 }  // namespace
 
@@ -30,7 +26,7 @@ Delivery::Delivery(Disk& disk, const DeliveryOptions& options, SessionRegistry& 
     : disk_(disk),
       options_(options),
       log_(log),
-      inbox_(disk, options.inbox, options.links, log),
+      inbox_(disk, options.inbox, options.links, options.parts, options.client_share, log),
       files_(options.inbox, options.file_parts, options.existing_file, log),
       assembler_(options.parts, options.assembly_bytes, registry, log, inbox_, files_) {}
 
@@ -56,6 +52,11 @@ void Delivery::run(Job job, std::function<void(JobResult)> done) {
   });
 }
 
+void Delivery::set_memory(const MemoryShares& shares) {
+  memory_ = shares;
+  assembler_.set_held_max(shares.messages());
+}
+
 // --- recovery ---
 
 void Delivery::restore(const DeliveryRecords& records) {
@@ -66,6 +67,7 @@ void Delivery::restore(const DeliveryRecords& records) {
   for (const LogRecord& log : records.checkpoint.logs) inbox_.restore(log);
   for (const CheckpointRecord::Part& part : records.checkpoint.parts) assembler_.restore(part.session, part.pieces, 0);
   for (const LogRecord& log : records.logs) inbox_.restore(log);
+  for (const CheckpointRecord::Aside& aside : records.checkpoint.asides) inbox_.restore(aside);
   for (const CheckpointRecord::File& file : records.checkpoint.files) files_.take(file);
 }
 
@@ -76,8 +78,7 @@ std::string Delivery::open_again() {
   if (const JobResult result = disk_.run(job); !result.ok())
     return job[result.operation].path + ": " + std::strerror(result.error);
   if (std::string trouble = assembler_.open_parts(disk_); !trouble.empty()) return trouble;
-  inbox_.open_again();
-  return {};
+  return inbox_.open_again();
 }
 
 // Not before the last batch is known to be durable: what it no longer refers to, the one before it may.
@@ -123,7 +124,10 @@ void Delivery::end_recovery() {
 void Delivery::on_durable(Instant now, const BatchPlace& batch) {
   now_ = now;
   queue(batch);
-  if (queue_.size() > kBatchesInMemory) queue_.back().bytes.reset();  // read again when its turn comes
+  if (queued_bytes_ + batch.size > memory_.queue() && queue_.size() > 1)
+    queue_.back().bytes.reset();  // read again when its turn comes
+  else if (batch.bytes)
+    queued_bytes_ += batch.size;
   if (awaited_batch_ != 0 && batch.number >= awaited_batch_) {
     now_ = now;
     awaited_batch_ = 0;
@@ -159,7 +163,8 @@ bool Delivery::advance() {
   if (is_busy_ || journal_ == nullptr || restart_at_ != kNever) return false;
   if (open_logs() || write_pending() || place_files()) return false;
   if (!round_is_over()) return false;
-  if (!inbox_.has_pending()) {
+  if (set_aside()) return false;
+  if (inbox_.is_settled()) {
     on_delivered(taken_);
     if (is_recovering_ && delivered_ >= recovered_through_) end_recovery();
     if (checkpoint_is_due()) {
@@ -167,7 +172,7 @@ bool Delivery::advance() {
       return false;
     }
   }
-  if (queue_.empty() || inbox_.blocked_bytes() > kBlockedBytes || files_.is_full()) return false;
+  if (queue_.empty() || inbox_.blocked_bytes() > memory_.blocked() || files_.is_full()) return false;
   return read_next_batch();
 }
 
@@ -181,6 +186,7 @@ bool Delivery::read_next_batch() {
     const BatchPlace batch = std::move(queue_.front());
     queue_.pop_front();
     taken += batch.size;
+    queued_bytes_ -= batch.size;
     take_batch(batch, *batch.bytes);
   }
   if (taken > 0 || queue_.empty()) return true;
@@ -229,6 +235,19 @@ bool Delivery::write_pending() {
   return true;
 }
 
+bool Delivery::set_aside() {
+  Job job = inbox_.aside_job(now_);
+  if (job.empty()) return false;
+  has_work_since_checkpoint_ = true;
+  run(std::move(job), [this](JobResult result) { inbox_.on_set_aside(now_, result); });
+  return true;
+}
+
+std::string Delivery::over_share(const std::string& client) const {
+  const std::string why = inbox_.over_share(client);
+  return why.empty() ? files_.over_share(client) : why;
+}
+
 bool Delivery::place_files() {
   if (files_.is_empty()) return false;
   Job job = files_.placing_job(now_);
@@ -270,6 +289,7 @@ void Delivery::begin_checkpoint() {
   last_checkpoint_ = now_;
   checkpoint_ = {};
   checkpoint_.delivered = delivered_;
+  checkpoint_.running_time = running_time_ ? running_time_() : Duration{0};
   Job job;
   inbox_.begin_checkpoint(now_, checkpoint_, job);
   files_.add_to(checkpoint_);
@@ -304,7 +324,7 @@ Instant Delivery::next_deadline() const {
   if (restart_at_ != kNever) return restart_at_;
   if (is_busy_ || journal_ == nullptr) return kNever;
   const bool may_checkpoint =
-      has_work_since_checkpoint_ && awaited_batch_ == 0 && !inbox_.has_pending() && !assembler_.has_spills();
+      has_work_since_checkpoint_ && awaited_batch_ == 0 && inbox_.is_settled() && !assembler_.has_spills();
   return std::min({read_blocked_until_ > now_ ? read_blocked_until_ : kNever,
                    may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever, inbox_.next_deadline(now_),
                    files_.next_deadline(now_), assembler_.next_deadline(now_)});

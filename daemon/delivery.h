@@ -22,6 +22,7 @@
 #include "daemon/inbox_files.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
+#include "daemon/memory_shares.h"
 #include "daemon/session_registry.h"
 #include "proto/time.h"
 
@@ -33,7 +34,8 @@ struct DeliveryOptions {
   std::string parts;       // "<store>/partial"
   std::string file_parts;  // of whole files; same file system as the inbox
   ExistingFile existing_file = ExistingFile::replace;
-  std::size_t assembly_bytes = 1u << 20;  // more of one unfinished message than this goes to a part file
+  std::uint64_t client_share = 64u << 20;  // bytes of one client that wait for logs before its senders do
+  std::size_t assembly_bytes = 1u << 20;   // more of one unfinished message than this goes to a part file
 };
 
 class Delivery {
@@ -61,6 +63,11 @@ class Delivery {
   // Who hears that a file is in the inbox.
   void set_on_placed(InboxFiles::OnPlaced on_placed) { files_.set_on_placed(std::move(on_placed)); }
   void visit_files(const InboxFiles::OnPlaced& each) const { files_.visit(each); }
+  void set_memory(const MemoryShares& shares);
+  // Bytes in memory that are durable: batches not taken, messages not whole, and what waits for logs.
+  std::uint64_t held_bytes() const { return queued_bytes_ + assembler_.held_bytes() + inbox_.held_bytes(); }
+  // What a checkpoint says of it.
+  void set_running_time(std::function<Duration()> running_time) { running_time_ = std::move(running_time); }
   void set_existing_file(ExistingFile existing) { files_.set_existing(existing); }
 
   // --- running ---
@@ -80,6 +87,8 @@ class Delivery {
   void begin_log_ids_at(std::uint64_t id) { inbox_.begin_log_ids_at(id); }
   // Makes a checkpoint as soon as it can, whatever the time.
   void request_checkpoint() { wants_checkpoint_ = wants_checkpoint_ || has_work_since_checkpoint_; }
+  // The same, even if nothing was delivered since the last one.
+  void require_checkpoint() { wants_checkpoint_ = true; }
 
   // Carries forward what is in memory of messages begun before this batch. Returns false if it has to be called again:
   // room ran out, or a checkpoint is needed first.
@@ -92,6 +101,8 @@ class Delivery {
     Duration lag{0};          // for how long the oldest of it has been durable
   };
   Backlog backlog(Instant now) const;
+  // As much of this client waits for its inbox as may. Empty: no; else why.
+  std::string over_share(const std::string& client) const;
   // As Inbox::visit_blocked.
   void visit_blocked(const std::function<void(const InboxLog&)>& each) const { inbox_.visit_blocked(each); }
   // A job of its is on the disk.
@@ -106,6 +117,7 @@ class Delivery {
   bool open_logs();
   bool write_pending();
   bool place_files();
+  bool set_aside();
   void on_written(std::size_t spills, JobResult result);
   bool round_is_over() const;
   bool read_next_batch();
@@ -125,12 +137,15 @@ class Delivery {
   Inbox inbox_;
   InboxFiles files_;
   Assembler assembler_;
+  MemoryShares memory_{256u << 20};
+  std::function<Duration()> running_time_;
   Journal* journal_ = nullptr;
   Instant now_{};
   std::uint64_t delivered_ = 0;          // every batch up to here is in the inbox
   std::uint64_t taken_ = 0;              // every batch up to here has been taken
   std::uint64_t recovered_through_ = 0;  // up to here what is delivered may be in the logs already
   std::deque<BatchPlace> queue_;         // to be taken
+  std::uint64_t queued_bytes_ = 0;       // of those that are in memory
   // Durable and not delivered, oldest first.
   struct Waiting {
     std::uint64_t number = 0;

@@ -31,6 +31,13 @@ struct FileStatus {
   std::uint64_t links = 0;  // names it has
 };
 
+// Of a file system, bytes.
+struct SpaceStatus {
+  std::uint64_t free = 0;  // for this process
+  std::uint64_t total = 0;
+  std::uint64_t device = 0;
+};
+
 struct FileOp {
   enum class Kind : std::uint8_t {
     open,            // `path` for reading and writing; ENOENT if it is not there
@@ -58,11 +65,14 @@ struct FileOp {
     status_of_path,  // of `path` into `status`; not there is fine (exists = false)
     expect_identity,  // fails with ESTALE if `path` is not the file with `status`'s device and inode
     list,             // the names in the directory `path` into `names`
-    reserve,          // space for `size` bytes; ENOSPC if there is none. Where a file system cannot, that is fine
+    reserve,          // space for `size` bytes; ENOSPC if there is none, or if less than `keep_free` bytes would stay
+                      // free. Where a file system cannot, that is fine
     share,            // the file belongs to the group of the directory `path`, where that may be done
     finish,           // the file ends at `size` and has `mode`'s permissions and, if given, the time `mtime`
     drop_cached,      // memory that holds `size` bytes at `offset` is given back, where they are synced
     hash,             // `bytes` go into `digest`
+    space_of_path,    // of the file system that `path` is on, into `space`
+    measure,          // the bytes of all files in the directory `path` and below it, into `measured`
   };
   Kind kind{};
   File* file = nullptr;
@@ -78,6 +88,9 @@ struct FileOp {
   std::vector<std::string>* names = nullptr;
   std::optional<FileDescription::Time> mtime;
   FileDigest* digest = nullptr;
+  std::uint64_t keep_free = 0;
+  SpaceStatus* space = nullptr;
+  std::uint64_t* measured = nullptr;
 };
 
 struct JobResult {
@@ -221,9 +234,10 @@ inline FileOp list(std::string path, std::vector<std::string>& names) {
   op.names = &names;
   return op;
 }
-inline FileOp reserve(File& file, std::uint64_t size) {
+inline FileOp reserve(File& file, std::uint64_t size, std::uint64_t keep_free) {
   FileOp op = on_file(Kind::reserve, file);
   op.size = size;
+  op.keep_free = keep_free;
   return op;
 }
 inline FileOp share(File& file, std::string path) {
@@ -249,6 +263,16 @@ inline FileOp hash(FileDigest& digest, ByteView bytes) {
   op.kind = Kind::hash;
   op.digest = &digest;
   op.bytes = bytes;
+  return op;
+}
+inline FileOp space_of_path(std::string path, SpaceStatus& space) {
+  FileOp op = on_path(Kind::space_of_path, std::move(path));
+  op.space = &space;
+  return op;
+}
+inline FileOp measure(std::string path, std::uint64_t& measured) {
+  FileOp op = on_path(Kind::measure, std::move(path));
+  op.measured = &measured;
   return op;
 }
 }  // namespace file_op

@@ -78,6 +78,7 @@ FileIntake::Session& FileIntake::gather(Instant now, const SessionEntry& entry, 
                                         std::uint64_t numbers) {
   Session& session = sessions_[entry.index];
   if (session.gathered.empty()) {
+    session.client_id = entry.client_id;
     session.since = now;
     waiting_.push_back(entry.index);
   }
@@ -191,11 +192,26 @@ FileIntake::Unit& FileIntake::extend(Session& session, Unit::Kind kind, const Po
   return unit;
 }
 
-std::size_t FileIntake::room(std::uint64_t session) const {
-  const auto it = sessions_.find(session);
+std::size_t FileIntake::room(const SessionEntry& entry) const {
+  const auto it = sessions_.find(entry.index);
   const std::uint64_t own = it == sessions_.end() ? 0 : it->second.gathered_bytes;
   if (own >= options_.step_bytes || gathered_bytes_ >= options_.gathered_bytes_max) return 0;
+  const bool is_scarce = gathered_bytes_ >= options_.gathered_bytes_max / 2;
+  if (is_scarce && gathered_of(entry.client_id) >= options_.gathered_bytes_max / 4) return 0;
   return options_.step_bytes - own;
+}
+
+std::uint64_t FileIntake::gathered_of(const std::string& client_id) const {
+  std::uint64_t sum = 0;
+  for (const std::uint64_t index : waiting_)
+    if (const Session& session = sessions_.at(index); session.client_id == client_id) sum += session.gathered_bytes;
+  return sum;
+}
+
+void FileIntake::set_memory(const MemoryShares& shares) {
+  options_.gathered_bytes_max = shares.files();
+  options_.step_bytes = shares.step();
+  options_.shared_step_bytes = std::min(options_.shared_step_bytes, options_.step_bytes);
 }
 
 const Error* FileIntake::trouble(std::uint64_t session) const {
@@ -292,6 +308,7 @@ void FileIntake::begin_step(std::uint64_t index) {
   count_gathered(session);
   std::uint64_t bytes = 0;
   for (const Unit& unit : step_->units) bytes += unit.bytes.size();
+  step_held_bytes_ = bytes;
   Job hashing = hashing_job(*step_);
   Job writing = writing_job(*step_);
   if (bytes > kSmallStep && !hashing.empty()) {
@@ -355,7 +372,7 @@ Job FileIntake::writing_job(Step& step) const {
     if (!file->is_made) {
       makes_some = true;
       add(file, file_op::share(file->writing, options_.inbox));
-      add(file, file_op::reserve(file->writing, file->header.file.size.value_or(0)));
+      add(file, file_op::reserve(file->writing, file->header.file.size.value_or(0), keep_free_));
     }
     std::uint64_t bytes = 0;
     for (std::size_t at = begin; at < end; ++at) {
@@ -399,9 +416,14 @@ void FileIntake::on_jobs_done() {
   on_step_failed(*failed, files[failed->operation]);
 }
 
+std::unique_ptr<FileIntake::Step> FileIntake::end_step() {
+  step_held_bytes_ = 0;
+  return std::move(step_);
+}
+
 // What it made goes, too: nobody knows of it.
 void FileIntake::drop_step() {
-  const std::unique_ptr<Step> step = std::move(step_);
+  const std::unique_ptr<Step> step = end_step();
   Job job;
   for (const Unit& unit : step->units) {
     if (!unit.file) continue;
@@ -442,7 +464,7 @@ void FileIntake::on_step_failed(const JobResult& result, const std::shared_ptr<I
 
 // The step is to be made again, with what came meanwhile behind it.
 void FileIntake::put_back(Duration wait) {
-  const std::unique_ptr<Step> step = std::move(step_);
+  const std::unique_ptr<Step> step = end_step();
   Session& session = sessions_.at(step->session);
   if (session.gathered.empty()) waiting_.push_back(step->session);
   session.gathered.insert(session.gathered.begin(), std::make_move_iterator(step->units.begin()),
@@ -471,7 +493,7 @@ void FileIntake::close_left_open(const std::shared_ptr<IncomingFile>& file, File
 // --- what becomes of it ---
 
 void FileIntake::finish_step() {
-  const std::unique_ptr<Step> step = std::move(step_);
+  const std::unique_ptr<Step> step = end_step();
   Session& session = sessions_.at(step->session);
   if (session.trouble) log_.warn(LogEvent::disk_works, options_.parts + " can be written again");
   session.trouble.reset();

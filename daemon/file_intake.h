@@ -24,6 +24,7 @@
 #include "daemon/disk.h"
 #include "daemon/incoming_file.h"
 #include "daemon/log.h"
+#include "daemon/memory_shares.h"
 #include "daemon/records.h"
 #include "daemon/session_registry.h"
 #include "proto/server_session.h"
@@ -89,8 +90,12 @@ class FileIntake {
   }
   void take(Instant now, const SessionEntry& entry, const server_event::Received& run);
   void take(Instant now, const SessionEntry& entry, const server_event::Skipped& skipped);
-  // Bytes the session may send for now; 0: stop reading it until on_step().
-  std::size_t room(std::uint64_t session) const;
+  // Bytes the session may send for now; 0: stop reading it until on_step(). While much is gathered, sessions of one
+  // client share a part of what may be: others find room.
+  std::size_t room(const SessionEntry& entry) const;
+  void set_memory(const MemoryShares& shares);
+  // Bytes in memory: gathered, and in the step under way.
+  std::uint64_t held_bytes() const { return gathered_bytes_ + step_held_bytes_; }
   // Why nothing of this session becomes durable at the moment; nullptr if it does.
   const Error* trouble(std::uint64_t session) const;
   // The session is over; what it left unfinished goes with this batch.
@@ -101,6 +106,8 @@ class FileIntake {
   // Begins what is due. Call once a turn of the loop.
   void flush(Instant now);
   Instant next_deadline() const;
+  // Files whose announced size would leave less free on their file system are refused from now on. Bytes.
+  void set_keep_free(std::uint64_t bytes) { keep_free_ = bytes; }
   // From now on steps wait for nothing.
   void settle() { is_settling_ = true; }
   bool is_idle() const { return !step_ && waiting_.empty(); }
@@ -131,6 +138,7 @@ class FileIntake {
   struct Session {
     std::shared_ptr<IncomingFile> file;      // the one that comes in
     std::shared_ptr<IncomingFile> recorded;  // the one that the journal knows as not whole: it may be there, or before
+    std::string client_id;
     std::vector<Unit> gathered;
     std::uint64_t gathered_bytes = 0;
     std::uint64_t gathered_numbers = 0;
@@ -148,6 +156,7 @@ class FileIntake {
   static Unit& extend(Session& session, Unit::Kind kind, const Position& after);
   void use_spare(Bytes& bytes);
   void keep_spares(std::vector<Unit>& units);
+  std::uint64_t gathered_of(const std::string& client_id) const;
   std::uint64_t step_bytes(Instant now) const;
   bool is_due(Instant now, const Session& session) const;
   std::size_t units_of_step(const Session& session) const;
@@ -157,6 +166,7 @@ class FileIntake {
   static Job hashing_job(Step& step);
   void submit(Job job, JobResult Step::*result);
   void on_jobs_done();
+  std::unique_ptr<Step> end_step();
   void drop_step();
   void on_step_failed(const JobResult& result, const std::shared_ptr<IncomingFile>& file);
   void put_back(Duration wait);
@@ -172,10 +182,12 @@ class FileIntake {
   std::map<std::uint64_t, Session> sessions_;
   std::deque<std::uint64_t> waiting_;  // sessions with something gathered, in the order it came
   std::uint64_t gathered_bytes_ = 0;
-  std::vector<Bytes> spares_;  // buffers of earlier steps: memory that is warm
+  std::uint64_t step_held_bytes_ = 0;  // of the step under way
+  std::vector<Bytes> spares_;          // buffers of earlier steps: memory that is warm
   std::unique_ptr<Step> step_;
   std::uint64_t steps_done_ = 0;
   std::optional<Instant> messages_at_;
+  std::uint64_t keep_free_ = 0;
   Instant now_{};
   std::deque<std::pair<std::uint64_t, std::string>> doomed_;  // parts, and the batch from which on they are not needed
   bool is_settling_ = false;

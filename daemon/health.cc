@@ -33,7 +33,7 @@ Health::Health(Instant now, const HealthOptions& options, Log& log, std::functio
 
 void Health::check(Instant now, const Store& store) {
   const bool is_busy = !store.journal().is_idle() || store.delivery().waits_for_disk() ||
-                       store.intake().waits_for_disk() || !trouble_.empty();
+                       store.intake().waits_for_disk() || store.space().trouble() != nullptr || !trouble_.empty();
   if (is_busy) {
     next_check_ = std::min(next_check_, now + kBusyCheck);
   } else {
@@ -45,7 +45,8 @@ void Health::check(Instant now, const Store& store) {
   look_at_inbox(now, store);
   look_at_files(now, store);
   look_at_disk(now, store);
-  if (const Error* trouble = store.trouble()) trouble_ = trouble->sentence + "; senders wait";
+  for (const Error* trouble : {store.space().trouble(), store.trouble()})
+    if (trouble != nullptr) trouble_ = trouble->sentence + "; senders wait";
   say_status();
   feed_watchdog(now);
   next_check_ = std::min(now + (is_busy ? kBusyCheck : kIdleCheck), next_feeding_);

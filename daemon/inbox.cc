@@ -5,12 +5,15 @@
 #include <cstring>
 #include <utility>
 
+#include "config/wording.h"
+
 namespace cproto {
 
 namespace {
 
 constexpr std::uint32_t kLogMode = 0640;
 constexpr std::uint32_t kDirectoryMode = 02750;
+constexpr std::uint32_t kAsideMode = 0600;
 constexpr std::size_t kLogsPerJob = 64;
 constexpr std::size_t kOpenLogs = 512;
 constexpr Duration kIdleLog = 60s;
@@ -22,6 +25,8 @@ std::string hex(std::uint64_t value) {
   store_be(bytes, value);
   return to_hex(bytes);
 }
+
+std::string aside_path(const std::string& asides, std::uint64_t id) { return asides + "/" + hex(id) + ".aside"; }
 
 LogFields fields_of(const InboxLog& log) {
   return {.client = log.client_id, .channel = std::string_view(log.name).substr(0, log.name.rfind('.'))};
@@ -53,7 +58,7 @@ std::unique_ptr<InboxLog> Inbox::from_record(const LogRecord& record) const {
   return log;
 }
 
-void Inbox::open_again() {
+std::string Inbox::open_again() {
   for (auto it = logs_.begin(); it != logs_.end();) {
     // One that is gone has had what it had: all that is for its name goes to the next.
     std::unique_ptr<InboxLog>* place = &it->second;
@@ -68,6 +73,26 @@ void Inbox::open_again() {
     }
     it = it->second ? std::next(it) : logs_.erase(it);
   }
+  return open_asides();
+}
+
+// What was set aside waits for its log as before.
+std::string Inbox::open_asides() {
+  for (const CheckpointRecord::Aside& record : std::exchange(restored_asides_, {})) {
+    next_log_id_ = std::max(next_log_id_, record.id + 1);
+    auto part = std::make_shared<Part>();
+    part->path = aside_path(asides_, record.id);
+    part->written = record.bytes;
+    Job job{file_op::open(part->file, part->path)};
+    if (const JobResult result = disk_.run(job); !result.ok()) return part->path + ": " + std::strerror(result.error);
+    InboxLog& log = *place_of(record.client_id, record.name);
+    log.aside = part;
+    log.aside_id = record.id;
+    log.pending.push_back({part, {}});
+    queue(log, 0);
+  }
+  count_shares();
+  return {};
 }
 
 // Which file a log is, its second name says: a device may have another number after a boot, and an inode in a copy.
@@ -107,14 +132,18 @@ std::string Inbox::open_again(InboxLog& log) {
 
 void Inbox::add_wanted(std::set<std::string>& paths) const {
   for (const auto& [key, first] : logs_)
-    for (const InboxLog* log = first.get(); log != nullptr; log = log->next.get()) paths.insert(log->link);
+    for (const InboxLog* log = first.get(); log != nullptr; log = log->next.get()) {
+      paths.insert(log->link);
+      if (log->aside) paths.insert(log->aside->path);
+    }
 }
 
 void Inbox::set_recovering(bool is_recovering) {
   is_recovering_ = is_recovering;
   if (is_recovering) return;
   for (auto it = logs_.begin(); it != logs_.end();) {
-    follow(it->second).is_rewriting = false;
+    InboxLog& log = follow(it->second);
+    log.is_rewriting = log.is_rewriting && log.is_queued;  // it was not written yet
     // What was renamed while nobody looked has what was for it.
     const bool is_left = it->second->state == InboxLog::State::left;
     if (is_left) left_.push_back(std::move(it->second));
@@ -136,7 +165,11 @@ InboxLog& Inbox::follow(std::unique_ptr<InboxLog>& log) {
 // --- messages ---
 
 InboxLog& Inbox::log_of(const std::string& client_id, const std::string& channel, MessageKind kind) {
-  const std::string name = channel + (kind == MessageKind::binary ? ".bin" : ".log");
+  std::unique_ptr<InboxLog>& log = place_of(client_id, channel + (kind == MessageKind::binary ? ".bin" : ".log"));
+  return log->next ? follow(log) : *log;
+}
+
+std::unique_ptr<InboxLog>& Inbox::place_of(const std::string& client_id, const std::string& name) {
   std::unique_ptr<InboxLog>& log = logs_[client_id + "/" + name];
   if (!log) {
     log = std::make_unique<InboxLog>();
@@ -144,7 +177,7 @@ InboxLog& Inbox::log_of(const std::string& client_id, const std::string& channel
     log->name = name;
     log->path = directory_ + "/" + client_id + "/" + name;
   }
-  return log->next ? follow(log) : *log;
+  return log;
 }
 
 // USER.md, "The inbox": text is the message and one LF; binary is u32 length, u32 CRC-32, bytes.
@@ -309,6 +342,7 @@ void Inbox::on_written(Instant now, JobResult result) {
     break;  // the shares behind it were not run
   }
   if (pending_.empty()) blocked_bytes_ = 0;
+  if (!over_share_.empty()) count_shares();
 }
 
 // It was renamed or removed. It keeps what it has; what is pending goes to a new one of its name.
@@ -321,6 +355,8 @@ void Inbox::leave(InboxLog& log) {
   fresh->through = log.through;
   fresh->from = log.through + 1;
   fresh->pending = std::exchange(log.pending, {});
+  fresh->aside = std::exchange(log.aside, nullptr);
+  fresh->aside_id = log.aside_id;
   fresh->is_queued = std::exchange(log.is_queued, false);
   std::replace(pending_.begin(), pending_.end(), &log, fresh.get());
   log.state = InboxLog::State::left;
@@ -331,6 +367,10 @@ void Inbox::leave(InboxLog& log) {
 void Inbox::complete(InboxLog& log, Instant now) {
   for (LogChunk& chunk : log.pending) log.length += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
   log.pending.clear();
+  if (log.aside) {
+    done_asides_.push_back(std::exchange(log.aside, nullptr));
+    wants_checkpoint_ = true;  // the one there is names it
+  }
   log.through = batch_;
   log.is_dirty = true;
   log.is_queued = false;
@@ -349,7 +389,15 @@ void Inbox::complete(InboxLog& log, Instant now) {
 }
 
 void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
+  const auto close_part = [&](const std::shared_ptr<Part>& part) {
+    if (!part || !part->file.is_open()) return;
+    files.push_back(std::make_shared<File>(std::exchange(part->file, {})));
+    job.push_back(file_op::close(*files.back()));
+  };
+  for (const auto* parts : {&done_asides_, &going_asides_})
+    for (const auto& part : *parts) close_part(part);
   const auto close = [&](InboxLog& log) {
+    close_part(log.aside);
     if (!log.file.is_open()) return;
     files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
     job.push_back(file_op::close(*files.back()));
@@ -359,15 +407,108 @@ void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
   for (const auto& log : left_) close(*log);
 }
 
+// --- what waits ---
+
+bool Inbox::is_settled() const {
+  return std::all_of(pending_.begin(), pending_.end(), [](const InboxLog* log) { return log->is_set_aside(); });
+}
+
+std::uint64_t Inbox::held_bytes() const {
+  std::uint64_t sum = 0;
+  for (const InboxLog* log : pending_)
+    for (const LogChunk& chunk : log->pending) sum += chunk.bytes.size();
+  return sum;
+}
+
+// Of a file that was renamed, and cannot be completed, nothing is set aside: it would go to another.
+Job Inbox::aside_job(Instant now) {
+  setting_aside_.clear();
+  Job job;
+  if (aside_blocked_until_ > now) return job;
+  for (InboxLog* log : pending_) {
+    if (log->is_set_aside() || log->state == InboxLog::State::left) continue;
+    if (!log->aside) {
+      log->aside = std::make_shared<Part>();
+      log->aside_id = next_log_id_++;
+      log->aside->path = aside_path(asides_, log->aside_id);
+      log->pending.insert(log->pending.begin(), {log->aside, {}});
+    }
+    Part& aside = *log->aside;
+    if (!aside.file.is_open()) job.push_back(file_op::open_or_create(aside.file, aside.path, kAsideMode));
+    std::uint64_t at = aside.written;
+    for (const LogChunk& chunk : log->pending) {
+      if (chunk.part && chunk.part != log->aside) {
+        job.push_back(file_op::write_file(aside.file, at, chunk.part->file, chunk.part->written));
+        at += chunk.part->written;
+      }
+      job.push_back(file_op::write(aside.file, at, chunk.bytes));
+      at += chunk.bytes.size();
+    }
+    setting_aside_.push_back(log);
+  }
+  return job;
+}
+
+void Inbox::on_set_aside(Instant now, JobResult result) {
+  if (!result.ok()) {
+    log_.error(LogEvent::inbox_blocked,
+               asides_ + ": " + std::strerror(result.error) + "; what waits for logs stays in the journal");
+    aside_blocked_until_ = now + kRetry;
+    return;
+  }
+  for (InboxLog* log : setting_aside_) {
+    log->aside->written = log->pending_bytes();
+    log->aside->is_dirty = true;
+    log->pending.clear();
+    log->pending.push_back({log->aside, {}});
+  }
+  blocked_bytes_ = 0;
+  count_shares();
+}
+
+// DESIGN §3. A client whose logs cannot be written waits alone.
+void Inbox::count_shares() {
+  std::map<std::string, std::uint64_t> waiting;
+  std::map<std::string, std::string> over;
+  for (const InboxLog* log : pending_) {
+    if (!log->aside) continue;
+    const std::uint64_t bytes = waiting[log->client_id] += log->aside->written;
+    if (bytes > share_)
+      over[log->client_id] =
+          log->path + (log->trouble.empty() ? " is not written yet" : " cannot be written (" + log->trouble + ")");
+  }
+  for (const auto& [client, why] : over)
+    if (!over_share_.contains(client))
+      log_.warn(LogEvent::inbox_blocked,
+                client + ": " + why + ", and " + human_bytes(waiting[client]) + " wait for that; its senders wait",
+                {.client = client});
+  for (const auto& [client, why] : over_share_)
+    if (!over.contains(client))
+      log_.info(LogEvent::inbox_writable, client + ": its inbox can be written again; its senders go on",
+                {.client = client});
+  over_share_ = std::move(over);
+}
+
+std::string Inbox::over_share(const std::string& client) const {
+  const auto it = over_share_.find(client);
+  return it == over_share_.end() ? std::string() : it->second;
+}
+
 // --- checkpoints ---
 
 void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job) {
   wants_checkpoint_ = false;
   checkpoint.next_log_id = next_log_id_;
+  going_asides_ = std::exchange(done_asides_, {});
+  for (const InboxLog* log : pending_) {
+    if (log->aside->is_dirty) job.push_back(file_op::sync_data(log->aside->file));
+    checkpoint.asides.push_back({log->aside_id, log->client_id, log->name, log->aside->written});
+  }
+  if (!pending_.empty()) job.push_back(file_op::sync_directory(asides_));
   const auto open = std::count_if(logs_.begin(), logs_.end(), [](const auto& it) { return it.second->file.is_open(); });
   for (auto& [key, log] : logs_) {
     if (log->state == InboxLog::State::closed) continue;
-    const bool is_idle = log->state == InboxLog::State::ready && !log->is_dirty &&
+    const bool is_idle = log->state == InboxLog::State::ready && !log->is_dirty && !log->is_queued &&
                          (now - log->last_written > kIdleLog || static_cast<std::size_t>(open) > kOpenLogs);
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
     if (is_idle) {
@@ -379,11 +520,13 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
   }
   for (const auto& log : left_) {
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
-    log->state = InboxLog::State::closing;
+    if (!log->is_queued) log->state = InboxLog::State::closing;
   }
 }
 
 void Inbox::on_synced() {
+  for (const InboxLog* log : pending_)
+    if (log->aside) log->aside->is_dirty = false;
   for (auto& [key, log] : logs_) log->is_dirty = false;
   for (const auto& log : left_) log->is_dirty = false;
 }
@@ -399,6 +542,11 @@ void Inbox::on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& 
   };
   std::erase_if(logs_, [&](auto& one) { return closes(*one.second) && !one.second->is_queued; });
   std::erase_if(left_, [&](const auto& log) { return closes(*log); });
+  for (const auto& part : std::exchange(going_asides_, {})) {
+    files.push_back(std::make_shared<File>(std::exchange(part->file, {})));
+    job.push_back(file_op::remove(part->path));
+    job.push_back(file_op::close(*files.back()));
+  }
 }
 
 }  // namespace cproto

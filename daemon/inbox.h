@@ -3,7 +3,8 @@
 // Happy path: log_of -> put… -> opening job -> registered in the journal -> writing job. A log seen for the first time
 // is given a second name in the store and registered with its length before the first byte goes to it: so recovery
 // knows what of it is ours. Failure modes: a log renamed or removed is completed under its second name and a new one
-// begun; one that cannot be written waits alone, with its reason.
+// begun; one that cannot be written waits alone, with its reason: what is for it is set aside in the store, so that a
+// checkpoint can pass it, and the others go on. A client of which more than its share is set aside is to wait.
 #pragma once
 
 #include <algorithm>
@@ -27,16 +28,20 @@ namespace cproto {
 
 class Inbox {
  public:
-  // Logs go below `directory`, their second names into `links`, on the same file system.
-  Inbox(Disk& disk, const std::string& directory, const std::string& links, Log& log)
-      : disk_(disk), directory_(directory), links_(links), log_(log) {}
+  // Logs go below `directory`, their second names into `links`, on the same file system; what is set aside into
+  // `asides`, at most about `share` bytes of one client.
+  Inbox(Disk& disk, const std::string& directory, const std::string& links, const std::string& asides,
+        std::uint64_t share, Log& log)
+      : disk_(disk), directory_(directory), links_(links), asides_(asides), share_(share), log_(log) {}
 
   const std::string& directory() const { return directory_; }
 
   // --- recovery ---
   void restore(const LogRecord& log);
+  void restore(const CheckpointRecord::Aside& aside) { restored_asides_.push_back(aside); }
   // Opens the logs that were restored, under whatever name they have by now. One that is gone is forgotten, and said.
-  void open_again();
+  // A problem is a sentence.
+  std::string open_again();
   void add_wanted(std::set<std::string>& paths) const;
   std::uint64_t next_log_id() const { return next_log_id_; }
   void begin_log_ids_at(std::uint64_t id) { next_log_id_ = std::max(next_log_id_, id); }
@@ -58,6 +63,12 @@ class Inbox {
   bool is_all_blocked(Instant now) const;
   // Of these, pending since the last time nothing was.
   std::uint64_t blocked_bytes() const { return blocked_bytes_; }
+  // Nothing is pending but what was set aside.
+  bool is_settled() const;
+  // More than its share waits for logs of this client. Empty: no; else why.
+  std::string over_share(const std::string& client) const;
+  // Bytes in memory.
+  std::uint64_t held_bytes() const;
   // kNever: nothing is to be tried again.
   Instant next_deadline(Instant now) const;
 
@@ -68,6 +79,10 @@ class Inbox {
   // Writes what is pending. Adds nothing if nothing can be written.
   void add_writes(Instant now, const Journal& journal, Job& job);
   void on_written(Instant now, JobResult result);
+  // Sets aside what waits for logs that cannot be written. Pre: all that is pending does. Empty: there is nothing, or
+  // it cannot be done now.
+  Job aside_job(Instant now);
+  void on_set_aside(Instant now, JobResult result);
   // Something was found that recovery has to know of: the next checkpoint is not to wait.
   bool wants_checkpoint() const { return wants_checkpoint_; }
   // As Assembler::add_closes.
@@ -88,6 +103,9 @@ class Inbox {
   bool is_blocked(const InboxLog& log, Instant now) const { return log.blocked_until > now; }
   std::string open_again(InboxLog& log);
   bool is_log(const FileStatus& file, const InboxLog& log);
+  std::string open_asides();
+  std::unique_ptr<InboxLog>& place_of(const std::string& client_id, const std::string& name);
+  void count_shares();
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
   InboxLog& follow(std::unique_ptr<InboxLog>& log);
@@ -98,6 +116,8 @@ class Inbox {
   Disk& disk_;
   std::string directory_;
   std::string links_;
+  std::string asides_;
+  std::uint64_t share_;
   Log& log_;
   std::uint64_t next_log_id_ = 1;
   std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
@@ -106,6 +126,12 @@ class Inbox {
   std::vector<InboxLog*> opening_;    // of the job under way
   std::vector<Share> shares_;         // of the job under way
   std::vector<FileStatus> statuses_;  // of the job under way
+  std::vector<CheckpointRecord::Aside> restored_asides_;
+  std::vector<InboxLog*> setting_aside_;             // of the job under way
+  std::vector<std::shared_ptr<Part>> done_asides_;   // to go with the next checkpoint
+  std::vector<std::shared_ptr<Part>> going_asides_;  // with the one being made
+  Instant aside_blocked_until_{};
+  std::map<std::string, std::string> over_share_;  // clients, and why
   std::uint64_t blocked_bytes_ = 0;
   std::uint64_t batch_ = 0;
   bool is_recovering_ = false;

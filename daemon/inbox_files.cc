@@ -21,7 +21,19 @@ void InboxFiles::take(const CheckpointRecord::File& file) {
   const bool is_known = std::any_of(pending_.begin(), pending_.end(), [&](const Pending& one) {
     return one.file.session == file.session && one.file.first == file.first;
   });
-  if (!is_known) pending_.push_back({file, false, {}, {}});
+  if (is_known) return;
+  pending_.push_back({file, false, {}, {}});
+  ++pending_of_[file.client_id];
+}
+
+std::string InboxFiles::over_share(const std::string& client) const {
+  const auto it = pending_of_.find(client);
+  if (it == pending_of_.end() || it->second < kInboxFilesOfClientMax) return {};
+  const auto blocked = std::find_if(pending_.begin(), pending_.end(), [&](const Pending& one) {
+    return one.file.client_id == client && !one.trouble.empty();
+  });
+  if (blocked == pending_.end()) return {};
+  return printable(target_of(blocked->file)) + " cannot be put there (" + blocked->trouble + ")";
 }
 
 void InboxFiles::add_wanted(std::set<std::string>& paths) const {
@@ -82,6 +94,7 @@ bool InboxFiles::on_placed(Instant now, JobResult result) {
       log_.info(LogEvent::inbox_writable, printable(target_of(one.file)) + " can be written again",
                 {.client = one.file.client_id});
     made_.insert(one.file.client_id);
+    if (--pending_of_[one.file.client_id] == 0) pending_of_.erase(one.file.client_id);
     placed.push_back(std::move(one.file));
     return true;
   });

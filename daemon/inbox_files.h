@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,7 +21,9 @@
 namespace cproto {
 
 // What may wait for its place, and so be in a checkpoint. Beyond it the journal keeps what comes.
-inline constexpr std::size_t kInboxFilesMax = 1000;
+inline constexpr std::size_t kInboxFilesMax = 4000;
+// Of one client, before its senders wait.
+inline constexpr std::size_t kInboxFilesOfClientMax = 250;
 
 class InboxFiles {
  public:
@@ -44,6 +47,8 @@ class InboxFiles {
   bool is_empty() const { return pending_.empty(); }
   // So many wait that no more are to be taken before some are placed.
   bool is_full() const { return pending_.size() >= kInboxFilesMax; }
+  // As many of this client wait as may. Empty: no; else why.
+  std::string over_share(const std::string& client) const;
   // Places what can be placed now. Empty: nothing can.
   Job placing_job(Instant now);
   // False if the directories could not be synced: nothing of the job is known to be safe.
@@ -71,7 +76,8 @@ class InboxFiles {
   Log& log_;
   OnPlaced on_placed_;
   std::vector<Pending> pending_;
-  std::set<std::string> made_;       // clients whose folders are there, durably
+  std::map<std::string, std::size_t> pending_of_;  // by client
+  std::set<std::string> made_;                     // clients whose folders are there, durably
   std::vector<std::size_t> end_of_;  // of the job under way: where the operations of each file end; the syncs follow
 };
 

@@ -50,6 +50,18 @@ struct InboxLog {
   Instant blocked_until{};  // after a failure
   std::string trouble;      // why it is blocked, for people; empty: it is not
   std::vector<LogChunk> pending;
+  // Of what is pending, the first bytes, set aside in the store while the log cannot be written: the part of the first
+  // chunk.
+  std::shared_ptr<Part> aside;
+  std::uint64_t aside_id = 0;
+
+  // All that is pending is set aside.
+  bool is_set_aside() const { return aside && pending.size() == 1 && pending.front().bytes.empty(); }
+  std::uint64_t pending_bytes() const {
+    std::uint64_t sum = 0;
+    for (const LogChunk& chunk : pending) sum += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
+    return sum;
+  }
 
   // Where the next bytes go.
   Bytes& tail() {

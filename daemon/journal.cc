@@ -11,8 +11,6 @@ namespace cproto {
 
 namespace {
 
-// One fdatasync of so much runs at the disk's full rate; more would only wait longer.
-constexpr std::uint64_t kBatchBytes = 4u << 20;
 // Delivery may lag by so many segments before senders are held.
 constexpr std::size_t kBacklogSegments = 8;
 // Restarts begin fresh ones; beyond so many the oldest goes back even if there is a free one.
@@ -101,7 +99,7 @@ void Journal::begin_gathering() {
 
 void Journal::append(const Record& record) { append_record(record, gathering_number_, *gathered_); }
 
-std::uint64_t Journal::batch_limit() const { return std::min(kBatchBytes, options_.segment_size / 4); }
+std::uint64_t Journal::batch_limit() const { return std::min(options_.batch_bytes, options_.segment_size / 4); }
 
 std::size_t Journal::room() const {
   if (has_failed_ || backlog_segments() > kBacklogSegments) return 0;

@@ -24,6 +24,7 @@ struct JournalOptions {
   StoreId store{};
   std::uint64_t secret = 0;  // STORE §1
   std::uint64_t segment_size = 64u << 20;
+  std::uint64_t batch_bytes = 4u << 20;  // gathered at the most, but for one record
 };
 
 // Where a batch is, and its bytes while they are in memory.
@@ -79,6 +80,9 @@ class Journal {
 
   // --- appending: durable with the next batch ---
   void append(const Record& record);
+  void set_batch_bytes(std::uint64_t bytes) { options_.batch_bytes = bytes; }
+  // Bytes of records in memory: gathered, and on their way.
+  std::uint64_t held_bytes() const { return gathered_->size() + (flying_ ? flying_->size() : 0) - kBatchHeaderSize; }
   // Bytes that may still be gathered before the disk takes a batch; 0: read no more for now.
   std::size_t room() const;
   // Whether a record of this size fits the batch being gathered, whatever room() says to readers.

@@ -48,6 +48,10 @@ constexpr std::array kEntries = {
     Entry{LogEvent::lines_lost, "342fb20b73864e6fbf84336d10a13251"},
     Entry{LogEvent::client_kicked, "35aa852a922b41f68e992e5419e9aff9"},
     Entry{LogEvent::session_forgotten, "0a4d46f90c004c6cbc3c2e3bcfb20511"},
+    Entry{LogEvent::disk_low, "5e2ae2837a5d4bc795e4d1c025b58546"},
+    Entry{LogEvent::inbox_limit, "ebb8eff6540f4b9a99370af8cf628607"},
+    Entry{LogEvent::senders_held, "7d9dcd7dc7064c78a049c52e4d13fd53"},
+    Entry{LogEvent::overloaded, "2a097edc4e234be8a85cd05b953a11ff"},
     Entry{LogEvent::stuck, "19ec402e55224720afa02290a6041282"},
 };
 

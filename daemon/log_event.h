@@ -42,7 +42,11 @@ enum class LogEvent : std::uint8_t {
   sockets_differ,     // inherited ones from [listen]
   lines_lost,         // the log could not keep up
   client_kicked,      // by cprotoctl
-  session_forgotten,  // by cprotoctl
+  session_forgotten,  // by cprotoctl, or as no client came back for it
+  disk_low,           // less than twice the floor of [limits] free_space is free
+  inbox_limit,        // a client's inbox is at [limits] inbox_per_client, or below it again
+  senders_held,       // nobody is read, for longer than a moment
+  overloaded,         // a connection was sent away with its unfinished frame
   stuck,              // a batch waits and nothing is done about it: a bug
 };
 

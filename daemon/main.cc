@@ -94,8 +94,8 @@ int verify(const Config& config) {
   return found.is_whole() ? 0 : exit_status::kDataError;
 }
 
-// One thread each for the journal, delivery, the two halves of a file's step, and a new segment; and one to spare, as
-// the journal must never wait for one. libuv's own default is four.
+// One thread each for the journal, delivery, the two halves of a file's step, a new segment, a look at the free space
+// and one at an inbox; and one to spare, as the journal must never wait for one. libuv's own default is four.
 constexpr const char* kPoolThreads = "8";
 
 int serve(const Arguments& arguments, const Config& config) {

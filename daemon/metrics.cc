@@ -80,6 +80,8 @@ void add_sessions(Exposition& out, const DaemonView& view) {
     if (entry->durable.message.is_begun) ++unfinished;
   }
   out.gauge("cproto_sessions", "Sessions that are not finished, connected or not.", static_cast<double>(known));
+  out.counter("cproto_sessions_forgotten_total", "Sessions let go since no client came back for them.",
+              view.store.counters().sessions_let_go);
   out.gauge("cproto_sessions_unfinished", "Sessions with a half-sent message.", static_cast<double>(unfinished));
 }
 
@@ -113,6 +115,29 @@ void add_store(Exposition& out, const DaemonView& view) {
   out.gauge("cproto_inbox_logs_blocked", "Logs of the inbox that cannot be written.", blocked);
 }
 
+// Nothing of a file system that is not watched.
+void add_space(Exposition& out, const SpaceWatch& space) {
+  const auto each = [&](const std::string& name, std::string_view help,
+                        std::uint64_t (*figure)(const SpaceWatch::Place&)) {
+    out.family(name, "gauge", help);
+    for (const auto& [of, place] : {std::pair("store", &space.store()), std::pair("inbox", &space.inbox())})
+      if (place->is_known) out.sample(name, "{of=\"" + std::string(of) + "\"}", std::to_string(figure(*place)));
+  };
+  each("cproto_disk_free_bytes", "Free on the file system.", [](const auto& place) { return place.space.free; });
+  each("cproto_disk_floor_bytes", "Senders wait while less is free.", [](const auto& place) { return place.floor; });
+  out.gauge("cproto_inbox_clients_full", "Clients that wait, as their inbox is as large as it may be.",
+            static_cast<double>(space.full_clients().size()));
+}
+
+void add_memory(Exposition& out, const Store& store) {
+  out.gauge("cproto_memory_bytes", "Received and in memory.", static_cast<double>(store.held_bytes()));
+  out.gauge("cproto_memory_limit_bytes", "What [limits] memory allows.", static_cast<double>(store.memory()));
+  out.counter("cproto_reading_held_total", "Times that nobody was read, for want of memory or of journal.",
+              store.counters().holds);
+  out.counter("cproto_overloads_total", "Connections sent away as unfinished frames took too much memory.",
+              store.partial_frames().overloads());
+}
+
 }  // namespace
 
 std::string metrics_text(const DaemonView& view) {
@@ -124,6 +149,8 @@ std::string metrics_text(const DaemonView& view) {
   add_sessions(out, view);
   add_messages(out, view.counters);
   add_store(out, view);
+  add_space(out, view.store.space());
+  add_memory(out, view.store);
   return out.take();
 }
 

@@ -18,6 +18,8 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 // A client that was sent away by hand comes back after so long.
 constexpr Duration kKickedFor = 1s;
+// And one whose frames took too much memory.
+constexpr Duration kOverloadedFor = 5s;
 
 }  // namespace
 
@@ -36,6 +38,7 @@ Peer::Peer(Instant now, Store& store, Wire& wire, Log& log, PeerCounters& counte
 }
 
 Peer::~Peer() {
+  store_.partial_frames().note(*this, 0, false);
   if (entry_ != nullptr) store_.release(*entry_, *this);
 }
 
@@ -51,8 +54,13 @@ void Peer::turn() {
 void Peer::receive(ByteView input) {
   if (!is_opened_) log_.on_input(input);
   last_input_ = world_.now();
+  const std::size_t unfinished = session_.unread().size();
   session_.receive(last_input_, input);
   turn();
+  if (!session_.wants_finish()) {
+    const std::size_t left = session_.unread().size();
+    store_.partial_frames().note(*this, left, left == unfinished + input.size());
+  }
   if (room() == 0) on_full();
 }
 
@@ -143,6 +151,7 @@ void Peer::on_trouble(const Error& trouble) {
 }
 
 void Peer::finish() {
+  store_.partial_frames().note(*this, 0, false);
   count();
   let_go(ErrorCode::none);
   wire_.finish();
@@ -157,7 +166,7 @@ void Peer::on_event(ServerEvent& event) {
                    if (entry_ != nullptr) log_.on_opened(*entry_);
                  },
                  [&](server_event::Received& run) {
-                   if (entry_ == nullptr) return;  // fenced in this very turn
+                   if (entry_ == nullptr || finds_no_room()) return;  // fenced in this very turn
                    counters_.payload_bytes += run.payload_bytes;
                    const std::uint64_t messages = run.after.messages - entry_->received.messages;
                    counters_.messages += messages;
@@ -165,7 +174,7 @@ void Peer::on_event(ServerEvent& event) {
                    store_.append(*entry_, run);
                  },
                  [&](server_event::Skipped& skipped) {
-                   if (entry_ == nullptr) return;
+                   if (entry_ == nullptr || finds_no_room()) return;
                    if (skipped.refusal.code != ErrorCode::none) count_refused(skipped.refusal);
                    store_.append(*entry_, skipped);
                  },
@@ -179,6 +188,15 @@ void Peer::on_event(ServerEvent& event) {
                  [&](server_event::Ended& ended) { on_ended(ended.error, ended.is_remote); },
              },
              event);
+}
+
+// What came is let go, unacknowledged: its sender has it, and sends it again on another connection.
+bool Peer::finds_no_room() {
+  if (session_.wants_finish()) return true;
+  const Error* why = store_.no_room(entry_->client_id);
+  if (why == nullptr) return false;
+  session_.end(*why);
+  return true;
 }
 
 // PROTOCOL §7.2. After finish everything is to be where people look for it.
@@ -207,6 +225,7 @@ void Peer::on_message_refused(const Refusal& refusal) {
 }
 
 void Peer::on_hello(const Syn& syn) {
+  if (const Error* why = store_.no_room(syn.client_id)) return refuse(syn, *why);
   auto admitted = store_.admit(syn, *this);
   if (const Error* error = std::get_if<Error>(&admitted)) return refuse(syn, *error);
   Admission& admission = std::get<Admission>(admitted);
@@ -222,8 +241,8 @@ void Peer::on_hello(const Syn& syn) {
 }
 
 void Peer::refuse(const Syn& syn, const Error& error) {
-  log_.on_refused(syn, error);
-  if (!syn.client_id.empty()) counters_.last_refused.note(world_.now(), syn.client_id, error.code, log_.address());
+  const std::uint64_t times = counters_.last_refused.note(world_.now(), syn.client_id, error.code, log_.address());
+  if (times > 0) log_.on_refused(syn, error, times);
   ++counters_.handshake_failures;
   ++counters_.refused[error.code];
   is_refused_ = true;
@@ -232,7 +251,10 @@ void Peer::refuse(const Syn& syn, const Error& error) {
 
 void Peer::accept(const SynAck& terms) {
   const bool has_files = entry_->kind == MessageKind::file;
-  session_.accept(world_.now(), {terms, entry_->received, has_files ? kFileWindowBytes : window_bytes_, entry_->kind});
+  session_.accept(world_.now(), {terms, entry_->received, has_files ? kFileWindowBytes : window_bytes_, entry_->kind,
+                                 [this](const std::string& channel) {
+                                   return entry_ == nullptr || store_.use_channel(*entry_, channel);
+                                 }});
 }
 
 void Peer::on_ended(const Error& error, bool is_remote) {
@@ -263,6 +285,18 @@ ConnectionView Peer::view() {
 void Peer::on_kicked() {
   if (session_.wants_finish()) return;
   session_.end(Error::retry_after(ErrorCode::kicked, kKickedFor));
+  turn();
+}
+
+void Peer::on_overload() {
+  if (session_.wants_finish()) return;
+  store_.note_overload(log_.address());
+  if (!is_opened_) {
+    is_refused_ = true;
+    ++counters_.handshake_failures;
+    ++counters_.refused[ErrorCode::overloaded];
+  }
+  session_.end(Error::retry_after(ErrorCode::overloaded, kOverloadedFor));
   turn();
 }
 

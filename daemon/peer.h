@@ -34,7 +34,7 @@ class Wire {
   virtual void set_reading(bool is_reading) = 0;
 };
 
-class Peer final : private SessionHolder {
+class Peer final : private SessionHolder, private PartialFrames::Holder {
  public:
   // `address` is for logs: "192.0.2.9:51234".
   Peer(Instant now, Store& store, Wire& wire, Log& log, PeerCounters& counters, const World& world, std::string address,
@@ -70,6 +70,7 @@ class Peer final : private SessionHolder {
 
  private:
   void on_hello(const Syn& syn);
+  bool finds_no_room();
   void on_closing(Disconnect::End end);
   void count_refused(const Refusal& refusal);
   void accept(const SynAck& terms);
@@ -90,6 +91,7 @@ class Peer final : private SessionHolder {
   void on_trouble(const Error& trouble) override;
   ConnectionView view() override;
   void on_kicked() override;
+  void on_overload() override;
 
   Store& store_;
   Wire& wire_;

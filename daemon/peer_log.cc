@@ -52,11 +52,11 @@ void PeerLog::on_stranger(const Error& error) {
   say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
 }
 
-void PeerLog::on_refused(const Syn& syn, const Error& error) {
+void PeerLog::on_refused(const Syn& syn, const Error& error, std::uint64_t times) {
   const std::string code = error_name(error.code);
   log_.warn(LogEvent::client_refused,
             (syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ + ") is refused: " + code + ", " +
-                error.sentence,
+                error.sentence + (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""),
             {.client = syn.client_id, .peer = address_, .channel = syn.channel, .error = code});
 }
 

@@ -27,7 +27,8 @@ class PeerLog {
   void on_input(ByteView input);
   bool has_said_something() const { return has_said_something_; }
   void on_stranger(const Error& error);
-  void on_refused(const Syn& syn, const Error& error);
+  // `times`: since it was last said.
+  void on_refused(const Syn& syn, const Error& error, std::uint64_t times);
 
   // --- clients ---
   // The SYN was heard and the session is this connection's.

@@ -44,6 +44,18 @@ Refusal take_refusal(ByteReader& reader) {
   return {code, {reader.u64()}};
 }
 
+// In milliseconds.
+void put_duration(ByteWriter& writer, Duration duration) {
+  writer.u64(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
+}
+// What is beyond any daemon's life is damage.
+Duration take_duration(ByteReader& reader) {
+  constexpr std::uint64_t kMax = std::uint64_t{1} << 43;
+  const std::uint64_t milliseconds = reader.u64();
+  if (milliseconds > kMax) reader.fail();
+  return std::chrono::milliseconds(std::min(milliseconds, kMax));
+}
+
 std::string take_text(ByteReader& reader) { return std::string(as_text(reader.string16())); }
 void put_text(ByteWriter& writer, std::string_view text) { writer.string16(as_bytes(text)); }
 
@@ -107,6 +119,7 @@ void encode_session(const SessionRecord& record, Bytes& out) {
   writer.u8(static_cast<std::uint8_t>(record.kind));
   writer.u64(record.attempt);
   writer.u32(record.max_packet_size);
+  put_duration(writer, record.last_there);
   put_position(writer, record.position);
   writer.u16(static_cast<std::uint16_t>(record.refusals.size()));
   for (const Refusal& refusal : record.refusals) put_refusal(writer, refusal);
@@ -122,6 +135,7 @@ std::optional<SessionRecord> decode_session(ByteView body) {
   record.kind = static_cast<MessageKind>(reader.u8());
   record.attempt = reader.u64();
   record.max_packet_size = reader.u32();
+  record.last_there = take_duration(reader);
   record.position = take_position(reader);
   const std::size_t count = reader.u16();
   for (std::size_t i = 0; i < count && !reader.failed(); ++i) record.refusals.push_back(take_refusal(reader));
@@ -210,6 +224,7 @@ std::optional<LogRecord> decode_log(ByteView body) {
 void encode_checkpoint(const CheckpointRecord& record, Bytes& out) {
   ByteWriter writer(out);
   writer.u64(record.delivered);
+  put_duration(writer, record.running_time);
   writer.u64(record.next_log_id);
   writer.u32(static_cast<std::uint32_t>(record.logs.size()));
   for (const LogRecord& log : record.logs) put_log(writer, log);
@@ -225,12 +240,20 @@ void encode_checkpoint(const CheckpointRecord& record, Bytes& out) {
     put_text(writer, file.client_id);
     put_text(writer, file.name);
   }
+  writer.u32(static_cast<std::uint32_t>(record.asides.size()));
+  for (const CheckpointRecord::Aside& aside : record.asides) {
+    writer.u64(aside.id);
+    put_text(writer, aside.client_id);
+    put_text(writer, aside.name);
+    writer.u64(aside.bytes);
+  }
 }
 
 std::optional<CheckpointRecord> decode_checkpoint(ByteView body) {
   ByteReader reader(body);
   CheckpointRecord record;
   record.delivered = reader.u64();
+  record.running_time = take_duration(reader);
   record.next_log_id = reader.u64();
   const std::size_t logs = reader.u32();
   for (std::size_t i = 0; i < logs && !reader.failed(); ++i) record.logs.push_back(take_log(reader));
@@ -247,6 +270,16 @@ std::optional<CheckpointRecord> decode_checkpoint(ByteView body) {
     std::string name = take_text(reader);
     if (!is_valid_name(client_id) || !is_valid_file_name(name)) reader.fail();
     record.files.push_back({session, first, std::move(client_id), std::move(name)});
+  }
+  const std::size_t asides = reader.u32();
+  for (std::size_t i = 0; i < asides && !reader.failed(); ++i) {
+    CheckpointRecord::Aside aside;
+    aside.id = reader.u64();
+    aside.client_id = take_text(reader);
+    aside.name = take_text(reader);
+    aside.bytes = reader.u64();
+    if (!is_valid_name(aside.client_id) || !is_log_name(aside.name)) reader.fail();
+    record.asides.push_back(std::move(aside));
   }
   if (reader.failed()) return std::nullopt;
   return record;

@@ -23,6 +23,7 @@ struct SessionRecord {
   MessageKind kind = MessageKind::text;
   std::uint64_t attempt = 0;
   std::uint32_t max_packet_size = 0;
+  Duration last_there{0};  // its client, in running time of the store
   Position position;
   std::vector<Refusal> refusals;  // not yet shown to be known
 };
@@ -87,6 +88,7 @@ struct CheckpointRecord {
     PiecesRecord pieces;
   };
   std::uint64_t delivered = 0;
+  Duration running_time{0};  // for how long daemons have run with this store, in all
   std::uint64_t next_log_id = 1;
   std::vector<LogRecord> logs;
   std::vector<Part> parts;
@@ -98,6 +100,14 @@ struct CheckpointRecord {
     std::string name;
   };
   std::vector<File> files{};
+  // What cannot be written to its log and was set aside.
+  struct Aside {
+    std::uint64_t id = 0;
+    std::string client_id;
+    std::string name;  // of the log
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Aside> asides{};
 };
 void encode_checkpoint(const CheckpointRecord& record, Bytes& out);
 std::optional<CheckpointRecord> decode_checkpoint(ByteView body);

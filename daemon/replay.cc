@@ -76,18 +76,19 @@ void Replay::second_pass(Chain& chain) {
 }
 
 void Replay::apply(const Record& record, std::uint64_t batch) {
+  if (record.type == RecordType::checkpoint)
+    if (const auto checkpoint = decode_checkpoint(record.body))
+      running_time_ = std::max(running_time_, checkpoint->running_time);
   SessionEntry* entry = record.session != 0 ? registry_.find(record.session) : nullptr;
   if (entry == nullptr) return;
   switch (record.type) {
-    case RecordType::frames: return apply_frames(*entry, record);
-    case RecordType::skipped: {
-      const auto skipped = decode_skipped(record.body);
-      if (!skipped || skipped->after.through <= entry->appended.through) return;
-      entry->appended = skipped->after;
-      if (skipped->refusal.code != ErrorCode::none) entry->refusals.push_back(skipped->refusal);
-      return;
-    }
+    case RecordType::frames:
+      entry->last_there = std::max(entry->last_there, running_time_);
+      return apply_frames(*entry, record);
+    case RecordType::skipped: return apply_skipped(*entry, record);
     case RecordType::file: {
+      if (record.count > 0)
+        entry->last_there = std::max(entry->last_there, running_time_);  // or it was carried forward
       auto file = decode_file(record.body);
       if (!file || file->after.through < entry->appended.through) return;
       entry->appended = file->after;
@@ -97,6 +98,9 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
       const auto session = decode_session(record.body);
       if (!session) return;
       entry->record_batch = batch;
+      entry->recorded_there = session->last_there;
+      entry->last_there = std::max(entry->last_there, session->last_there);
+      running_time_ = std::max(running_time_, session->last_there);
       entry->attempt = std::max(entry->attempt, session->attempt);
       entry->refusals = session->refusals;
       // The mark is exact; what was counted before the first one was not.
@@ -110,6 +114,19 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
     case RecordType::log_opened:
     case RecordType::checkpoint: return;
   }
+}
+
+// STORE §4.2. One of no numbers refuses the message that is under way.
+void Replay::apply_skipped(SessionEntry& entry, const Record& record) {
+  const auto skipped = decode_skipped(record.body);
+  if (!skipped || skipped->after.through < entry.appended.through) return;
+  const bool lets_go = record.count == 0 && !entry.appended.message.is_refused;
+  if (skipped->after.through == entry.appended.through && !lets_go) return;
+  entry.appended = skipped->after;
+  if (record.count > 0) entry.last_there = std::max(entry.last_there, running_time_);
+  if (skipped->refusal.code == ErrorCode::none) return;
+  entry.refusals.push_back(skipped->refusal);
+  intake_.drop_restored(entry.index);  // if it was a file
 }
 
 // STORE §4.8. Each record of a file says all that is known of it; one that is whole is delivery's.

@@ -27,12 +27,15 @@ class Replay {
 
   // Damage is said and passed over; what is intact is kept.
   void run(Chain& chain);
+  // For how long daemons have run with this store, as far as the journal knows. After run().
+  Duration running_time() const { return running_time_; }
 
  private:
   void say_progress(const char* doing, const ChainBatch& batch, const Chain& chain) const;
   void first_pass(Chain& chain);
   void second_pass(Chain& chain);
   void apply(const Record& record, std::uint64_t batch);
+  void apply_skipped(SessionEntry& entry, const Record& record);
   void apply_file(SessionEntry& entry, FileRecord file, std::uint64_t batch);
   void apply_frames(SessionEntry& entry, const Record& record);
   void apply_frame(SessionEntry& entry, Seq number, ByteView frame);
@@ -43,6 +46,7 @@ class Replay {
   Delivery& delivery_;
   Log& log_;
   const std::function<void(const std::string&)>& on_progress_;
+  Duration running_time_{0};
   std::unordered_map<std::uint64_t, bool> has_position_;  // sessions whose mark was read
 };
 

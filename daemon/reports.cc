@@ -46,6 +46,13 @@ std::string delivery_state(const DaemonView& view) {
          human_time(backlog.lag);
 }
 
+// "61 GiB of 98 GiB free; senders wait below 1 GiB"
+std::string disk_state(const SpaceWatch::Place& place) {
+  if (!place.is_known) return "not watched ([limits] free_space = 0)";
+  return human_bytes(place.space.free) + " of " + human_bytes(place.space.total) + " free; senders wait below " +
+         human_bytes(place.floor);
+}
+
 // --- why ---
 
 std::string last_heard(const DaemonView& view, const ConnectionView& connection) {
@@ -142,6 +149,7 @@ std::string status_report(const DaemonView& view, Form form) {
                                         [](const SessionEntry* entry) { return entry->durable.message.is_begun; });
   const Delivery::Backlog backlog = view.store.delivery().backlog(view.now);
   const std::string state = !view.trouble.empty() ? view.trouble : view.is_draining ? "draining" : "well";
+  const SpaceWatch& space = view.store.space();
   Details details;
   details.add("state", text_cell(state))
       .add("version", text_cell(CPROTO_VERSION))
@@ -158,11 +166,16 @@ std::string status_report(const DaemonView& view, Form form) {
       .add("messages", number_cell(view.counters.messages))
       .add("bytes", bytes_cell(view.counters.payload_bytes))
       .add("journal", text_cell(journal_state(view)))
-      .add("delivery", text_cell(delivery_state(view)));
+      .add("delivery", text_cell(delivery_state(view)))
+      .add("memory", text_cell(human_bytes(view.store.held_bytes()) + " of " + human_bytes(view.store.memory())))
+      .add("disk", text_cell(disk_state(space.store())));
+  if (!space.is_one_file_system()) details.add("inbox_disk", text_cell(disk_state(space.inbox())));
   if (form == Form::json)
     details.add("unfinished", number_cell(static_cast<std::uint64_t>(unfinished)))
         .add("delivery_backlog_bytes", number_cell(backlog.bytes))
-        .add("delivery_lag", duration_cell(backlog.lag));
+        .add("delivery_lag", duration_cell(backlog.lag))
+        .add("disk_free_bytes", number_cell(space.store().space.free))
+        .add("disk_floor_bytes", number_cell(space.store().floor));
   return form == Form::json ? details.json() : details.text();
 }
 

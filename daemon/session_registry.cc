@@ -109,7 +109,7 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
 std::optional<Error> SessionRegistry::check_names(const Syn& syn) const {
   const auto client = sessions_of_.find(syn.client_id);
   if (client == sessions_of_.end()) {
-    if (options_.clients_max == 0 || sessions_of_.size() < options_.clients_max) return std::nullopt;
+    if (folders_.contains(syn.client_id) || !has_all_clients()) return std::nullopt;
     return Error::retry_after(ErrorCode::too_many_clients, 30s);
   }
   const bool is_new = !client->second.contains(syn.channel);
@@ -118,9 +118,28 @@ std::optional<Error> SessionRegistry::check_names(const Syn& syn) const {
   return std::nullopt;
 }
 
+// Whether there are as many clients as there may be.
+bool SessionRegistry::has_all_clients() const {
+  const std::size_t max = options_.clients_max;
+  if (max == 0 || folders_.size() + sessions_of_.size() < max) return false;
+  const auto others = std::count_if(sessions_of_.begin(), sessions_of_.end(),
+                                    [this](const auto& client) { return !folders_.contains(client.first); });
+  return folders_.size() + static_cast<std::size_t>(others) >= max;
+}
+
 std::string SessionRegistry::assign_client_id() {
   const Id128 id = draw_id_();
   return "client-" + to_hex(ByteView(id).first(6));
+}
+
+bool SessionRegistry::use_channel(SessionEntry& entry, const std::string& channel) {
+  const std::size_t max = options_.channels_per_client_max;
+  if (max == 0 || channel == entry.channel || entry.more_channels.contains(channel)) return true;
+  auto& channels = sessions_of_[entry.client_id];
+  if (!channels.contains(channel) && channels.size() >= max) return false;
+  entry.more_channels.insert(channel);
+  ++channels[channel];
+  return true;
 }
 
 void SessionRegistry::release(SessionEntry& entry, const SessionHolder& holder) {
@@ -140,8 +159,13 @@ void SessionRegistry::purge(std::uint64_t index) {
   if (it == by_index_.end()) return;
   const SessionEntry& entry = *it->second;
   by_id_.erase(entry.id);
+  if (entry.record_batch != 0) folders_.insert(entry.client_id);  // until the inbox is looked at again
   const auto client = sessions_of_.find(entry.client_id);
-  if (--client->second[entry.channel] == 0) client->second.erase(entry.channel);
+  const auto leave = [&](const std::string& channel) {
+    if (--client->second[channel] == 0) client->second.erase(channel);
+  };
+  leave(entry.channel);
+  for (const std::string& channel : entry.more_channels) leave(channel);
   if (client->second.empty()) sessions_of_.erase(client);
   by_index_.erase(it);
 }
@@ -162,6 +186,7 @@ SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord&
     slot->identity = record.identity;
     slot->kind = record.kind;
     slot->max_packet_size = record.max_packet_size;
+    slot->last_there = record.last_there;
     by_id_[record.id] = slot.get();
     reserve(index);
     ++sessions_of_[record.client_id][record.channel];
@@ -178,6 +203,7 @@ SessionRecord to_record(const SessionEntry& entry) {
           .kind = entry.kind,
           .attempt = entry.attempt,
           .max_packet_size = entry.max_packet_size,
+          .last_there = entry.last_there,
           .position = entry.appended,
           .refusals = entry.refusals};
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,6 +56,7 @@ struct SessionEntry {
   SessionId id{};
   std::string client_id;
   std::string channel;
+  std::set<std::string> more_channels;  // named by HEADERs since the start
   std::string identity;
   MessageKind kind = MessageKind::text;
   std::uint64_t attempt = 0;
@@ -71,6 +73,8 @@ struct SessionEntry {
   std::uint64_t record_batch = 0;          // the batch of its last session record; 0: exists in memory only
   SessionHolder* holder = nullptr;
   Instant left_at = kNever;                // its last connection ended then; kNever: none has since the start
+  Duration last_there{0};                  // its client: in running time of the store (STORE §4.7)
+  Duration recorded_there{0};              // the same, as its last record has it
   ErrorCode last_error = ErrorCode::none;  // that its last connection ended with
   std::vector<Seq> undelivered;            // first numbers of files that are whole and not in the inbox yet
   bool is_touched = false;                 // something of it is gathered for the next batch
@@ -119,12 +123,17 @@ class SessionRegistry {
   SynAck resumed_terms(const Syn& syn, SessionEntry& entry) const {
     return admission(syn, entry, SynAck::Outcome::resumed).terms;
   }
+  // A HEADER of the session names this channel. False: its client has as many as it may.
+  bool use_channel(SessionEntry& entry, const std::string& channel);
   // `holder`'s connection is gone. A session of which nothing was recorded goes with it.
   void release(SessionEntry& entry, const SessionHolder& holder);
   // The session is finished. It stays findable by index until purge().
   void forget(SessionEntry& entry);
   // Nothing refers to the index any more.
   void purge(std::uint64_t index);
+
+  // Clients that have a folder in the inbox count as known, whether they have a session or not.
+  void set_folders(std::set<std::string> clients) { folders_ = std::move(clients); }
 
   // nullptr if there is none.
   SessionEntry* find(std::uint64_t index);
@@ -149,6 +158,7 @@ class SessionRegistry {
   Admission admission(const Syn& syn, SessionEntry& entry, SynAck::Outcome outcome) const;
   std::string assign_client_id();
   std::optional<Error> check_names(const Syn& syn) const;
+  bool has_all_clients() const;
 
   RegistryOptions options_;
   std::function<Id128()> draw_id_;
@@ -156,6 +166,7 @@ class SessionRegistry {
   std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>> by_index_;
   std::unordered_map<SessionId, SessionEntry*, IdHash> by_id_;
   std::unordered_map<std::string, std::unordered_map<std::string, std::size_t>> sessions_of_;  // by client and channel
+  std::set<std::string> folders_;                                                              // clients that have one
 };
 
 // What a session record says of this entry now.

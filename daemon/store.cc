@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "config/wording.h"
 #include "daemon/replay.h"
 #include "daemon/session_name.h"
 #include "daemon/store_format.h"
@@ -19,6 +20,12 @@ constexpr std::uint32_t kFileMode = 0600;
 constexpr Duration kSealAfter = 1s;   // of idleness
 constexpr Duration kRetryAfter = 5s;  // a failed disk
 constexpr Duration kSayAgain = 60s;
+// Senders that are not read for so long ought to be known of.
+constexpr Duration kHeldLong = 2s;
+// How often what is old is looked for; and clients that come back after a restart do so sooner.
+constexpr Duration kLetGoEvery = 1h;
+// A client that is there without sending is recorded so often.
+constexpr Duration kRecordThere = 24h;
 constexpr std::size_t kAssemblyBytes = 1u << 20;
 
 std::string parent_of(const std::string& path) {
@@ -30,9 +37,14 @@ std::string parent_of(const std::string& path) {
 }  // namespace
 
 Store::Store(Disk& disk, const StoreOptions& options, const World& world, Log& log)
-    : disk_(disk), options_(options), world_(world), log_(log) {}
+    : disk_(disk),
+      options_(options),
+      world_(world),
+      log_(log),
+      partial_frames_(MemoryShares(options.memory).frames()) {}
 
 Store::~Store() {
+  space_.reset();
   intake_.reset();
   delivery_.reset();
   journal_.reset();
@@ -110,15 +122,21 @@ std::optional<StoreProblem> Store::recover() {
   intake.parts = file_parts();
   intake.inbox = inbox();
   intake_ = std::make_unique<FileIntake>(disk_, intake, log_, *this);
+  const MemoryShares memory(options_.memory);
+  intake_->set_memory(memory);
   delivery_ = make_delivery();
-  const JournalOptions journal{path("journal"), id_, secret_, options_.segment_size};
+  const JournalOptions journal{path("journal"), id_, secret_, options_.segment_size, memory.batch()};
   auto found = find_chain(disk_, journal, options_.on_progress);
   if (auto* problem = std::get_if<StoreProblem>(&found)) return std::move(*problem);
   Chain& chain = std::get<Chain>(found);
   for (const std::string& line : chain.damage) log_.error(LogEvent::journal_damaged, "journal: " + line);
   if (chain.torn_batches > 0)
     log_.info(LogEvent::recovered, "journal: the last batch was not written whole; nobody was told of it");
-  Replay(disk_, *registry_, *intake_, *delivery_, log_, options_.on_progress).run(chain);
+  Replay replay(disk_, *registry_, *intake_, *delivery_, log_, options_.on_progress);
+  replay.run(chain);
+  opened_at_ = world_.now();
+  ran_before_ = replay.running_time();
+  let_go_at_ = opened_at_ + kLetGoEvery;
   delivery_->visit_files([this](std::uint64_t session, Seq first) {
     if (SessionEntry* entry = registry_->find(session)) entry->note_undelivered(first);
   });
@@ -133,11 +151,67 @@ std::optional<StoreProblem> Store::recover() {
   journal_ = std::make_unique<Journal>(disk_, journal, std::move(std::get<JournalPosition>(position)), *this);
   last_batch_ = world_.now();
   delivery_->start(world_.now(), *journal_, wanted_parts());
+  watch_space();
   if (batches > 0)
     log_.info(LogEvent::recovered, "recovered " + std::to_string(registry_->size()) + " sessions from " +
                                        std::to_string(batches) + " batches");
   return std::nullopt;
 }
+
+void Store::watch_space() {
+  SpaceOptions space;
+  space.store = options_.directory;
+  space.inbox = inbox();
+  space.limits = options_.space;
+  space.now = world_.now;
+  space.time_of_day = world_.time_of_day;
+  space.on_listed = [this] {
+    std::set<std::string> clients;
+    space_->census().visit([&](const std::string& client) { clients.insert(client); });
+    registry_->set_folders(std::move(clients));
+  };
+  space_ = std::make_unique<SpaceWatch>(disk_, space, log_);
+  space_->look_now();
+}
+
+std::variant<Admission, Error> Store::admit(const Syn& syn, SessionHolder& holder) {
+  auto admitted = registry_->admit(syn, holder);
+  const Error* error = std::get_if<Error>(&admitted);
+  if (error != nullptr && error->code == ErrorCode::too_many_clients) space_->list_soon();  // some may be gone
+  return admitted;
+}
+
+const Error* Store::no_room(const std::string& client) {
+  if (const Error* trouble = space_->trouble(client)) return trouble;
+  const std::string blocked = delivery_->over_share(client);
+  if (blocked.empty()) return nullptr;
+  no_room_ = Error::retry_after(ErrorCode::inbox_blocked, kRetryAfter);
+  no_room_.sentence = "the inbox is blocked: " + blocked;
+  return &no_room_;
+}
+
+// Its client was there until now, and that is to be known after a restart, too.
+void Store::release(SessionEntry& entry, const SessionHolder& holder) {
+  const std::uint64_t index = entry.index;
+  if (entry.holder == &holder) entry.last_there = running_time();
+  registry_->release(entry, holder);
+  if (SessionEntry* left = registry_->find(index)) note_there(*left);
+}
+
+void Store::set_memory(std::uint64_t bytes) {
+  options_.memory = bytes;
+  const MemoryShares memory(bytes);
+  journal_->set_batch_bytes(memory.batch());
+  intake_->set_memory(memory);
+  delivery_->set_memory(memory);
+  partial_frames_.set_max(memory.frames());
+}
+
+std::uint64_t Store::held_bytes() const {
+  return journal_->held_bytes() + intake_->held_bytes() + delivery_->held_bytes() + partial_frames_.bytes();
+}
+
+void Store::set_limits(const SpaceLimits& limits) { space_->set_limits(limits); }
 
 // A part is renamed into the inbox, and a second name links to it: both must be on the inbox's file system.
 std::string Store::file_parts() const { return options_.inbox.empty() ? path("partial") : inbox() + "/.cproto"; }
@@ -152,8 +226,11 @@ std::unique_ptr<Delivery> Store::make_delivery() {
   delivery.parts = path("partial");
   delivery.file_parts = file_parts();
   delivery.existing_file = options_.existing_file;
+  delivery.client_share = options_.segment_size;
   delivery.assembly_bytes = std::min<std::uint64_t>(kAssemblyBytes, options_.segment_size / 8);
   auto made = std::make_unique<Delivery>(disk_, delivery, *registry_, log_);
+  made->set_memory(MemoryShares(options_.memory));
+  made->set_running_time([this] { return running_time(); });
   made->set_on_placed([this](std::uint64_t session, Seq first) { on_placed(session, first); });
   return made;
 }
@@ -183,6 +260,8 @@ void Store::touch(SessionEntry& entry) {
 
 // STORE §4.3. Twice, as it is the only one: a damaged record must not take its neighbours with it.
 void Store::record_session(SessionEntry& entry) {
+  if (entry.holder != nullptr) entry.last_there = running_time();
+  entry.recorded_there = entry.last_there;
   Bytes body;
   encode_session(to_record(entry), body);
   const Record record{.type = RecordType::session, .session = entry.index, .first = {}, .count = 0, .body = body};
@@ -198,6 +277,7 @@ void Store::append(SessionEntry& entry, const server_event::Received& run) {
   else
     append_frames(entry, run.first, run.count, run.frames, run.after);
   entry.received = run.after;
+  space_->note_received(entry.client_id, run.payload_bytes);
 }
 
 void Store::append(SessionEntry& entry, const server_event::Skipped& skipped) {
@@ -370,8 +450,45 @@ bool Store::carry_forward(std::uint64_t before_batch) {
 // --- what the intake says ---
 
 void Store::flush() {
+  intake_->set_keep_free(space_->keep_free());
   intake_->flush(world_.now());
   journal_->flush();
+  watch_room();
+}
+
+// Not to read is how memory is kept; for moments it happens all the time.
+void Store::watch_room() {
+  if (trouble_ || room() > 0) return held_since_.reset();
+  if (held_since_) return;
+  held_since_ = world_.now();
+  was_held_said_ = false;
+  ++counters_.holds;
+}
+
+void Store::note_overload(const std::string& peer) {
+  ++overloads_unsaid_;
+  const Instant now = world_.now();
+  if (overload_said_at_ && now - *overload_said_at_ < kSayAgain) return;
+  overload_said_at_ = now;
+  const std::uint64_t times = std::exchange(overloads_unsaid_, 0);
+  log_.warn(LogEvent::overloaded,
+            peer + " is sent away: unfinished frames take " + human_bytes(partial_frames_.bytes()) +
+                ", and its has been unfinished for longest" +
+                (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""),
+            {.peer = peer, .error = error_name(ErrorCode::overloaded)});
+}
+
+void Store::say_held() {
+  was_held_said_ = true;
+  ++times_held_;
+  const Instant now = world_.now();
+  if (held_said_at_ && now - *held_said_at_ < kSayAgain) return;
+  held_said_at_ = now;
+  const std::uint64_t times = std::exchange(times_held_, 0);
+  log_.warn(LogEvent::senders_held, "senders are not read for " + human_time(now - *held_since_) + ": " +
+                                        human_bytes(held_bytes()) + " received are in memory, and " +
+                                        human_bytes(delivery_->backlog(now).bytes) + " are to be delivered" +
+                                        (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""));
 }
 
 void Store::on_trouble(std::uint64_t session, const Error& trouble) {
@@ -421,6 +538,69 @@ void Store::read_again(const BatchPlace& batch, const std::function<void(const R
   visit_records(header, bytes, {each, [](const std::optional<Record>&) {}});
 }
 
+// --- what no client comes back for ---
+
+Duration Store::recording_interval() const {
+  Duration interval = kRecordThere;
+  for (const Duration after : {options_.forget.unfinished_after, options_.forget.session_after})
+    if (after > 0s) interval = std::min(interval, after / 4);
+  return interval;
+}
+
+void Store::note_there(SessionEntry& entry) {
+  if (entry.record_batch == 0 || entry.is_forgotten || !journal_->has_space(kBlockSize)) return;
+  const Duration there = entry.holder != nullptr ? running_time() : entry.last_there;
+  if (there - entry.recorded_there >= recording_interval()) record_session(entry);
+}
+
+// Half-sent messages and files first, which cost disk; then the mark.
+void Store::let_go_of_old() {
+  const ForgetOptions& forget = options_.forget;
+  if (forget.unfinished_after == 0s && forget.session_after == 0s) return;
+  std::vector<std::uint64_t> indices;
+  for (const auto& [index, entry] : registry_->all())
+    if (!entry->is_forgotten && entry->record_batch != 0) indices.push_back(index);
+  std::sort(indices.begin(), indices.end());
+  for (const std::uint64_t index : indices) {
+    SessionEntry& entry = *registry_->find(index);
+    note_there(entry);
+    const bool is_at_rest = entry.received.through == entry.durable.through && !entry.is_touched && !entry.is_flying &&
+                            entry.undelivered.empty();
+    if (entry.holder != nullptr || !is_at_rest || !journal_->has_space(kBlockSize)) continue;
+    const Duration away = running_time() - entry.last_there;
+    const MessageState& message = entry.durable.message;
+    if (forget.session_after > 0s && away >= forget.session_after) {
+      let_go_of_session(entry);
+    } else if (forget.unfinished_after > 0s && away >= forget.unfinished_after && message.is_begun &&
+               !message.is_refused) {
+      let_go_of_message(entry);
+    }
+  }
+  if (!indices.empty()) delivery_->require_checkpoint();  // it says how much time has gone by
+}
+
+// STORE §4.2. Its client hears of it as of any refusal, should it come back.
+void Store::let_go_of_message(SessionEntry& entry) {
+  const Refusal refusal{ErrorCode::message_forgotten, entry.appended.message.first};
+  SkippedRecord skipped{entry.appended, refusal};
+  skipped.after.message.is_refused = true;
+  intake_->forget(entry.index, journal_->gathering_number());
+  append_skipped(entry, entry.appended.through.next(), 0, skipped);
+  entry.received = entry.appended;
+  tell_refusal(entry, refusal);
+}
+
+void Store::let_go_of_session(SessionEntry& entry) {
+  const std::string name = short_name(entry.id);
+  ++counters_.sessions_let_go;
+  log_.warn(LogEvent::session_forgotten,
+            entry.client_id + " session " + name + " is forgotten, at " +
+                counted(entry.durable.messages, {"message", "messages"}) + ": its client did not come back for " +
+                human_time(options_.forget.session_after),
+            {.client = entry.client_id, .session = name, .channel = entry.channel});
+  forget(entry);
+}
+
 // --- what an operator asks for ---
 
 void Store::visit_sessions(const std::string& client_or_session, const std::function<void(SessionEntry&)>& each) {
@@ -441,7 +621,8 @@ void Store::verify(JournalCheck::Damage damage, JournalCheck::Done done) {
 
 Instant Store::next_deadline() const {
   const Instant seal_at = is_settling_ && delivery_->is_idle() ? last_batch_ : last_batch_ + kSealAfter;
-  return std::min({delivery_->next_deadline(), intake_->next_deadline(), retry_at_,
+  return std::min({delivery_->next_deadline(), intake_->next_deadline(), space_->next_deadline(), retry_at_, let_go_at_,
+                   held_since_ && !was_held_said_ ? *held_since_ + kHeldLong : kNever,
                    !is_sealed_ && journal_->can_seal() ? seal_at : kNever});
 }
 
@@ -453,13 +634,23 @@ void Store::handle_timeout() {
   }
   if (now >= delivery_->restart_at()) restart_delivery();
   delivery_->handle_timeout(now);
+  space_->handle_timeout();
+  if (held_since_ && !was_held_said_ && now - *held_since_ >= kHeldLong) say_held();
+  if (now >= let_go_at_) {
+    let_go_at_ = now + kLetGoEvery;
+    let_go_of_old();
+    delivery_->pump(now);
+  }
   flush();
   const bool is_time = now - last_batch_ >= kSealAfter || (is_settling_ && delivery_->is_idle());
   if (!is_sealed_ && is_time) journal_->seal();
 }
 
 void Store::settle() {
-  if (!std::exchange(is_settling_, true)) delivery_->request_checkpoint();
+  if (!std::exchange(is_settling_, true)) {
+    const bool counts_time = options_.forget.unfinished_after > 0s || options_.forget.session_after > 0s;
+    counts_time && registry_->size() > 0 ? delivery_->require_checkpoint() : delivery_->request_checkpoint();
+  }
   intake_->settle();
   delivery_->pump(world_.now());
   flush();

@@ -18,12 +18,21 @@
 #include "daemon/journal.h"
 #include "daemon/journal_check.h"
 #include "daemon/log.h"
+#include "daemon/memory_shares.h"
+#include "daemon/partial_frames.h"
 #include "daemon/recovery.h"
 #include "daemon/session_registry.h"
+#include "daemon/space_watch.h"
 #include "proto/server_session.h"
 #include "proto/time.h"
 
 namespace cproto {
+
+// In running time of the store; 0: never.
+struct ForgetOptions {
+  Duration unfinished_after{0};  // half-sent messages and files
+  Duration session_after{0};
+};
 
 struct StoreOptions {
   std::string directory;
@@ -31,6 +40,9 @@ struct StoreOptions {
   ExistingFile existing_file = ExistingFile::replace;
   std::uint64_t segment_size = 64u << 20;
   RegistryOptions registry;  // its store id is filled in
+  SpaceLimits space;
+  std::uint64_t memory = 256u << 20;  // bytes of what was received and is not on disk, about
+  ForgetOptions forget;
   // Now and then while the store is opened: what of it is done, for people.
   std::function<void(const std::string&)> on_progress;
 };
@@ -38,7 +50,8 @@ struct StoreOptions {
 // What the store needs of the world besides a disk.
 struct World {
   std::function<Instant()> now;
-  std::function<Id128()> draw_id;  // 128 random bits
+  std::function<Id128()> draw_id;                 // 128 random bits
+  std::function<std::string()> time_of_day = {};  // "02:14", for people; empty: unknown
 };
 
 class Store final : public Journal::Owner, public FileIntake::Owner {
@@ -49,8 +62,9 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   ~Store() override;
 
   // --- sessions ---
-  std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder) { return registry_->admit(syn, holder); }
-  void release(SessionEntry& entry, const SessionHolder& holder) { registry_->release(entry, holder); }
+  std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);
+  void release(SessionEntry& entry, const SessionHolder& holder);
+  bool use_channel(SessionEntry& entry, const std::string& channel) { return registry_->use_channel(entry, channel); }
   // The session is finished and its client knows.
   void forget(SessionEntry& entry);
 
@@ -62,6 +76,10 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
 
   // For sessions that begin, or come back, from now on. The store's id stays.
   void set_limits(const RegistryOptions& options) { registry_->set_options(options); }
+  // For everybody, from now on.
+  void set_limits(const SpaceLimits& limits);
+  void set_memory(std::uint64_t bytes);
+  void set_forget(const ForgetOptions& options) { options_.forget = options; }
   // For files that are whole from now on.
   void set_existing_file(ExistingFile existing_file);
 
@@ -74,7 +92,7 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   std::size_t room() const { return trouble_ ? 0 : journal_->room(); }
   // The same of one session, or of a connection that has none yet (nullptr).
   std::size_t room(const SessionEntry* entry) const {
-    return entry == nullptr ? room() : std::min(room(), intake_->room(entry->index));
+    return entry == nullptr ? room() : std::min(room(), intake_->room(*entry));
   }
   // Called when room() has become more than 0 again.
   void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
@@ -83,6 +101,9 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   const Error* trouble(const SessionEntry& entry) const {
     return trouble_ ? &*trouble_ : intake_->trouble(entry.index);
   }
+  // Why nothing new is taken from this client although the disk works: there is too little room on it, or the client
+  // has as much as it may. nullptr if it is taken. Lives until the next call.
+  const Error* no_room(const std::string& client);
 
   // --- the turn ---
   // Hands what was appended to the disk. Call once a turn of the loop.
@@ -98,6 +119,15 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   const Journal& journal() const { return *journal_; }
   const Delivery& delivery() const { return *delivery_; }
   const FileIntake& intake() const { return *intake_; }
+  const SpaceWatch& space() const { return *space_; }
+  // Frames of connections that are not whole.
+  PartialFrames& partial_frames() { return partial_frames_; }
+  const PartialFrames& partial_frames() const { return partial_frames_; }
+  // A connection from there is sent away with its unfinished frame.
+  void note_overload(const std::string& peer);
+  // Bytes in memory of what was received.
+  std::uint64_t held_bytes() const;
+  std::uint64_t memory() const { return options_.memory; }
   const SessionRegistry& registry() const { return *registry_; }
   const StoreCounters& counters() const { return counters_; }
   // Grows with each batch that became durable, or failed to.
@@ -109,6 +139,9 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   std::string path(const char* name) const { return options_.directory + "/" + name; }
   std::optional<StoreProblem> open_identity();
   void sync_parent();
+  void watch_space();
+  void watch_room();
+  void say_held();
   void tell(const std::vector<SessionEntry*>& entries, const std::function<void(SessionHolder&)>& what);
   std::optional<StoreProblem> recover();
   std::string inbox() const;
@@ -125,6 +158,13 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   std::set<std::string> wanted_parts() const;
   void record_session(SessionEntry& entry);
   void record_end(const SessionEntry& entry);
+  // For how long daemons have run with this store, in all: nothing is measured by a clock that somebody sets.
+  Duration running_time() const { return ran_before_ + (world_.now() - opened_at_); }
+  Duration recording_interval() const;
+  void note_there(SessionEntry& entry);
+  void let_go_of_old();
+  void let_go_of_message(SessionEntry& entry);
+  void let_go_of_session(SessionEntry& entry);
   void touch(SessionEntry& entry);
 
   void on_batch_started() override;
@@ -142,6 +182,8 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   Log& log_;
   StoreId id_{};
   std::uint64_t secret_ = 0;
+  PartialFrames partial_frames_;
+  std::unique_ptr<SpaceWatch> space_;
   std::unique_ptr<SessionRegistry> registry_;
   std::unique_ptr<FileIntake> intake_;
   std::unique_ptr<Delivery> delivery_;
@@ -150,8 +192,18 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   std::vector<SessionEntry*> flying_;   // with something in the batch on its way
   std::function<void()> on_room_;
   std::optional<Error> trouble_;
+  Error no_room_;               // as it was last told
   std::uint64_t failures_ = 0;  // since it worked
   StoreCounters counters_;
+  std::optional<Instant> held_since_;  // nobody is read
+  bool was_held_said_ = false;         // of this time
+  std::uint64_t times_held_ = 0;       // for long, since it was last said
+  std::optional<Instant> held_said_at_;
+  std::uint64_t overloads_unsaid_ = 0;
+  std::optional<Instant> overload_said_at_;
+  Duration ran_before_{0};
+  Instant opened_at_{};
+  Instant let_go_at_ = kNever;
   Instant trouble_said_at_{};
   Instant last_batch_{};
   Instant retry_at_ = kNever;

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -147,10 +149,44 @@ int move_beside(const FileOp& op) {
   }
 }
 
-int reserve(int fd, std::uint64_t size) {
-  if (size == 0) return 0;
-  const int error = negative_to_errno(::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)));
+SpaceStatus to_space(const struct statvfs& status) {
+  const std::uint64_t block = status.f_frsize;
+  return {status.f_bavail * block, status.f_blocks * block, status.f_fsid};
+}
+
+int space_of_path(const std::string& path, SpaceStatus& out) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) < 0) return errno;
+  out = to_space(status);
+  struct stat file {};
+  if (::stat(path.c_str(), &file) < 0) return errno;
+  out.device = static_cast<std::uint64_t>(file.st_dev);
+  return 0;
+}
+
+int reserve(int fd, const FileOp& op) {
+  if (op.size == 0) return 0;
+  struct statvfs status {};
+  if (op.keep_free > 0 && ::fstatvfs(fd, &status) == 0) {
+    const std::uint64_t free = to_space(status).free;
+    if (free < op.keep_free || free - op.keep_free < op.size) return ENOSPC;
+  }
+  const int error = negative_to_errno(::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(op.size)));
   return error == EOPNOTSUPP || error == ENOSYS ? 0 : error;
+}
+
+// Links are not followed. What goes meanwhile is not there.
+int measure(const std::string& path, std::uint64_t& bytes) {
+  thread_local std::uint64_t sum;  // nftw() hands nothing through
+  sum = 0;
+  const auto add = [](const char*, const struct stat* status, int type, FTW*) {
+    if (type == FTW_F) sum += static_cast<std::uint64_t>(status->st_size);
+    return 0;
+  };
+  constexpr int kDescriptors = 4;
+  if (::nftw(path.c_str(), add, kDescriptors, FTW_PHYS | FTW_MOUNT) < 0) return errno;
+  bytes = sum;
+  return 0;
 }
 
 // Who may not give a file to that group leaves it with its own: readers are then told by its permissions.
@@ -229,13 +265,15 @@ int run_operation(FileOp& op) {
       return status.device == op.status->device && status.inode == op.status->inode ? 0 : ESTALE;
     }
     case Kind::list: return list_directory(op.path, *op.names);
-    case Kind::reserve: return reserve(fd, op.size);
+    case Kind::reserve: return reserve(fd, op);
     case Kind::share: return share(fd, op.path);
     case Kind::finish: return finish(fd, op);
     case Kind::drop_cached:
       (void)::posix_fadvise(fd, static_cast<off_t>(op.offset), static_cast<off_t>(op.size), POSIX_FADV_DONTNEED);
       return 0;
     case Kind::hash: op.digest->update(op.bytes); return 0;
+    case Kind::space_of_path: return space_of_path(op.path, *op.space);
+    case Kind::measure: return measure(op.path, *op.measured);
   }
   return EINVAL;
 }

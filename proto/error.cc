@@ -22,7 +22,7 @@ std::string_view cut_text(std::string_view text, std::size_t size) {
 
 }  // namespace
 
-const std::array<ErrorEntry, 34> kErrors{{
+const std::array<ErrorEntry, 38> kErrors{{
     {C::bad_checksum, K::retry_now, "bad_checksum", "a frame arrived damaged; send again from this number"},
     {C::framing_lost, K::retry_now, "framing_lost", "too many damaged frames; connect again and resume"},
     {C::frame_too_large, K::go_away, "frame_too_large", "the frame is larger than was agreed"},
@@ -62,6 +62,12 @@ const std::array<ErrorEntry, 34> kErrors{{
      "a file's name has 1 to 255 bytes, no slash, no control bytes, and is neither . nor .."},
     {C::file_differs, K::never_message, "file_differs", "the file's bytes are not those that were announced"},
     {C::no_space_for_file, K::never_message, "no_space_for_file", "the file does not fit on the server's disk"},
+    {C::inbox_full, K::retry_after, "inbox_full", "the client's inbox is as large as it may be"},
+    {C::message_forgotten, K::never_message, "message_forgotten",
+     "the half-sent message was let go: its client did not come back for too long"},
+    {C::inbox_blocked, K::retry_after, "inbox_blocked",
+     "the client's inbox cannot be written, and much waits for that"},
+    {C::overloaded, K::retry_after, "overloaded", "the server has received as much as it may hold"},
 }};
 
 const ErrorEntry* find_error(ErrorCode code) {

@@ -50,6 +50,10 @@ enum class ErrorCode : std::uint16_t {
   bad_file_name = 32,
   file_differs = 33,
   no_space_for_file = 34,
+  inbox_full = 35,
+  message_forgotten = 36,
+  inbox_blocked = 37,
+  overloaded = 38,
 };
 
 // What the one who hears an error does about it.
@@ -69,7 +73,7 @@ struct ErrorEntry {
 };
 
 // All codes but `none`, in the order of their numbers.
-extern const std::array<ErrorEntry, 34> kErrors;
+extern const std::array<ErrorEntry, 38> kErrors;
 
 // The registry's entry, or nullptr for a code of a later version.
 const ErrorEntry* find_error(ErrorCode code);

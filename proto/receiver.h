@@ -8,8 +8,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "proto/control.h"
@@ -39,6 +41,8 @@ struct ReceiverOptions {
   std::uint64_t message_size_max = 0;          // 0: none
   std::uint64_t file_size_max = 0;             // 0: none
   MessageKind default_kind = MessageKind::text;
+  // Asked of a channel that a HEADER names; false: the session's client has as many as it may. Empty: any may be used.
+  std::function<bool(const std::string& channel)> may_use_channel = {};
 };
 
 class Receiver {

@@ -58,7 +58,8 @@ void ServerSession::accept(Instant now, const Acceptance& acceptance) {
                                     .reorder_bytes_max = window_bytes_,
                                     .message_size_max = terms_.message_size_max,
                                     .file_size_max = acceptance.terms.file_size_max,
-                                    .default_kind = acceptance.default_kind},
+                                    .default_kind = acceptance.default_kind,
+                                    .may_use_channel = acceptance.may_use_channel},
                     acceptance.received);
   state_ = State::syn_received;
   must_syn_ack_ = true;

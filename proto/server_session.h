@@ -16,7 +16,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -40,6 +42,7 @@ struct Acceptance {
   Position received;
   std::uint64_t window_bytes = 4u << 20;
   MessageKind default_kind = MessageKind::text;
+  std::function<bool(const std::string& channel)> may_use_channel = {};  // as of ReceiverOptions
 };
 
 namespace server_event {

@@ -88,6 +88,10 @@ local ERRORS = {
   [32] = "bad_file_name",
   [33] = "file_differs",
   [34] = "no_space_for_file",
+  [35] = "inbox_full",
+  [36] = "message_forgotten",
+  [37] = "inbox_blocked",
+  [38] = "overloaded",
 }
 local UNKNOWN_CRITICAL_PARAMETER, BAD_PARAMETER = 7, 8
 

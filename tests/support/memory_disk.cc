@@ -221,6 +221,17 @@ void MemoryDisk::sync(Inode& inode) {
   if (on_synced && begin < end) on_synced(inode.path, begin, end);
 }
 
+std::uint64_t MemoryDisk::measure(const Inode& directory) {
+  std::uint64_t bytes = directory.cache.size();
+  for (const auto& [name, inode] : directory.entries) bytes += measure(*inode);
+  return bytes;
+}
+
+SpaceStatus MemoryDisk::space_at(const std::string& path) const {
+  constexpr std::uint64_t kPlenty = 1ull << 50;
+  return space ? space(path) : SpaceStatus{kPlenty, kPlenty, kDevice};
+}
+
 // --- operations ---
 
 MemoryDisk::InodePtr MemoryDisk::inode_of_file(const File* file) const {
@@ -319,6 +330,13 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::move_beside: return move_beside(op.path, op.target);
     case Kind::remove: return remove(op.path);
     case Kind::hash: op.digest->update(op.bytes); return 0;
+    case Kind::space_of_path: *op.space = space_at(op.path); return 0;
+    case Kind::measure: {
+      const InodePtr directory = find(op.path);
+      if (!directory) return ENOENT;
+      *op.measured = measure(*directory);
+      return 0;
+    }
     case Kind::status_of_path: *op.status = status_of(find(op.path)); return 0;
     case Kind::expect_identity: {
       const FileStatus status = status_of(find(op.path));
@@ -375,7 +393,11 @@ int MemoryDisk::run_operation(FileOp& op) {
       sync(*inode);
       inode->durable_attributes = inode->attributes;
       return 0;
-    case Kind::reserve:
+    case Kind::reserve: {
+      const std::uint64_t free = space_at(path_of(op)).free;
+      const bool fits = free >= op.keep_free && free - op.keep_free >= op.size;
+      return fits || op.size == 0 ? 0 : ENOSPC;
+    }
     case Kind::drop_cached:
     case Kind::share: return 0;
     case Kind::finish:
@@ -396,6 +418,8 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::move_beside:
     case Kind::remove:
     case Kind::hash:
+    case Kind::space_of_path:
+    case Kind::measure:
     case Kind::status_of_path:
     case Kind::expect_identity:
     case Kind::list: break;

@@ -92,6 +92,9 @@ class MemoryDisk final : public Disk {
   // What of it a power cut leaves for certain. Lives until the next operation.
   ByteView durable_bytes(const std::string& path) const;
 
+  // Of the file system a path is on; not set: there is plenty. What is written takes nothing of it.
+  std::function<SpaceStatus(const std::string& path)> space;
+
   // --- as another program would ---
   bool exists(const std::string& path) const { return find(path) != nullptr; }
   Bytes read_file(const std::string& path) const;
@@ -167,6 +170,8 @@ class MemoryDisk final : public Disk {
   static void apply(Entries& entries, const Change& change);
   static void change(Inode& directory, Change change);
   static void count_links(const Inode& directory);
+  static std::uint64_t measure(const Inode& directory);
+  SpaceStatus space_at(const std::string& path) const;
   int run_operation(FileOp& op);
   int try_operation(FileOp& op);
   int open(FileOp& op, bool may_be_new, bool must_be_new);

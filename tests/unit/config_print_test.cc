@@ -30,7 +30,7 @@ TEST_CASE("config: a printed configuration loads as the same one") {
                     std::chrono::milliseconds(0),
                     std::chrono::milliseconds(0),
                     UnknownSession::restart};
-  config.limits = {1u << 20, 0, 1, 2, 3, 4, 5};
+  config.limits = {2u << 20, 1u << 20, 0, 1, 2, 3, 4, 3u << 20, 5};
   config.log.level = LogLevel::error;
   const LoadResult result = load_text(print(config), "printed");
   CHECK(result.errors == std::vector<std::string>{});

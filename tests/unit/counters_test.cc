@@ -53,3 +53,17 @@ TEST_CASE("refusals: of many clients the oldest are let go") {
   CHECK(refusals.find("c500") != nullptr);
   CHECK(refusals.find("c1499") != nullptr);
 }
+
+TEST_CASE("refusals: what happens again and again is due to be said once in a while, with how often") {
+  Refusals refusals;
+  const auto at = [&](int minute, ErrorCode code) {
+    return refusals.note(Instant{} + std::chrono::minutes(minute), "web-1", code, "a");
+  };
+  CHECK(at(0, ErrorCode::disk_full) == 1);
+  CHECK(at(1, ErrorCode::disk_full) == 0);
+  CHECK(at(2, ErrorCode::disk_full) == 0);
+  CHECK(at(11, ErrorCode::disk_full) == 3);
+  CHECK(at(12, ErrorCode::inbox_full) == 1);
+  refusals.clear("web-1");
+  CHECK(at(13, ErrorCode::inbox_full) == 1);
+}

@@ -723,3 +723,138 @@ TEST_CASE("delivery: a crash in the recovery from a crash changes nothing either
     }
   }
 }
+
+// --- a client's share ---
+
+namespace {
+
+// web-1's log cannot be written.
+struct Blocked : OpenStore {
+  Blocked() {
+    disk.fault = [this](const FileOp& op, const std::string& path) {
+      const bool is_its_log = path == kLog && (op.kind == FileOp::Kind::append || op.kind == FileOp::Kind::write ||
+                                               op.kind == FileOp::Kind::open_or_create);
+      return is_blocked && is_its_log ? EACCES : 0;
+    };
+  }
+  // So many messages of 1,000 bytes, each another.
+  void send_many(SessionEnd& sender, int count) {
+    for (int i = 0; i < count; ++i) {
+      std::string message = std::to_string(sent++) + " ";
+      message.resize(1'000, 'x');
+      sender.send(message);
+      if (&sender == &session) expected += message + "\n";
+      if (i % 8 == 7) run(50ms);
+    }
+    sync();
+    run(50ms);
+  }
+  std::string told() {
+    const Error* error = store->no_room("web-1");
+    return error == nullptr ? "" : error_name(error->code);
+  }
+  bool is_blocked = true;
+  int sent = 0;
+  std::string expected;
+};
+
+}  // namespace
+
+TEST_CASE("delivery: a log that cannot be written holds neither the journal nor anybody else") {
+  Blocked end;
+  end.send_many(end.session, 10);
+  SessionEnd other(end, "web-2");
+  REQUIRE(other.connect().empty());
+  end.send_many(other, 2'000);  // 2 MB through segments of 64 KiB
+  CHECK(end.segments().size() <= 8);
+  CHECK(end.store->room() > 0);
+  CHECK(end.store->delivery().backlog(end.disk.now()).batches <= 1);
+  CHECK(end.log_bytes("web-2", "messages.log").size() == 2'000 * 1'001);
+  CHECK(end.told().empty());
+  end.is_blocked = false;
+  end.run(10s);
+  CHECK(end.log_text() == end.expected);
+}
+
+TEST_CASE("delivery: beyond its share a client whose log cannot be written waits, and goes on when it can be") {
+  Blocked end;
+  end.send_many(end.session, 100);
+  CHECK(end.told() == "inbox_blocked");
+  CHECK(end.store->no_room("web-1")->sentence.find(kLog + " cannot be written (Permission denied)") !=
+        std::string::npos);
+  CHECK(end.store->no_room("web-2") == nullptr);
+  CHECK(end.log.count("wait for that; its senders wait") == 1);
+  end.is_blocked = false;
+  end.run(10s);
+  CHECK(end.told().empty());
+  CHECK(end.log_text() == end.expected);
+  CHECK(end.log.count("its senders go on") == 1);
+}
+
+TEST_CASE("delivery: what was set aside outlives kills and power cuts, comes once and in order, and is then removed") {
+  for (const bool cuts_power : {false, true}) {
+    Blocked end;
+    for (int round = 0; round < 4; ++round) {
+      end.send_many(end.session, 20);
+      if (round % 2 == 0) end.run(2s);  // with a checkpoint, and without
+      end.restart(cuts_power);
+    }
+    CHECK(end.told() == "inbox_blocked");
+    end.is_blocked = false;
+    end.send_many(end.session, 20);
+    end.run(10s);
+    CHECK(end.log_text() == end.expected);
+    end.rest();
+    CHECK(end.parts() == 0);
+  }
+}
+
+TEST_CASE("delivery: a crash while what was set aside goes to its log repeats none of it") {
+  for (std::uint64_t operations = 0; operations < 60; ++operations) {
+    Blocked end;
+    end.send_many(end.session, 10);
+    end.run(2s);
+    end.is_blocked = false;
+    end.disk.crash_after(operations);
+    try {
+      end.run(10s);
+    } catch (const ProcessDied&) {
+    }
+    end.disk.never_crash();
+    end.restart();
+    end.run(10s);
+    REQUIRE(end.log_text() == end.expected);
+  }
+}
+
+TEST_CASE("delivery: what cannot be set aside either waits in the journal") {
+  Blocked end;
+  const auto blocked = end.disk.fault;
+  end.disk.fault = [&, blocked](const FileOp& op, const std::string& path) {
+    if (end.is_blocked && path.ends_with(".aside")) return ENOSPC;
+    return blocked(op, path);
+  };
+  end.send_many(end.session, 30);
+  end.run(10s);
+  CHECK(end.log.contains("what waits for logs stays in the journal"));
+  end.restart();
+  end.is_blocked = false;
+  end.run(20s);
+  CHECK(end.log_text() == end.expected);
+}
+
+TEST_CASE("delivery: a large message waits for its log as small ones do") {
+  Blocked end;
+  for (int i = 0; i < 10; ++i) {
+    end.session.send_fragment(std::string(3'000, static_cast<char>('a' + i)));
+    end.sync();
+    end.run(20ms);
+  }
+  end.session.send("end");
+  end.run(5s);
+  end.restart();
+  end.is_blocked = false;
+  end.run(10s);
+  CHECK(end.log_text().size() == 10 * 3'000 + 4);
+  CHECK(end.log_text().ends_with("jjend\n"));
+}

@@ -509,3 +509,47 @@ TEST_CASE("files: step by step, each frame is acknowledged without waiting for m
     CHECK(end.session.acknowledged == end.session.entry->received.through);
   }
 }
+
+TEST_CASE("files: a client of which many wait for their place waits alone") {
+  FileEnd end;
+  bool is_blocked = true;
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    return is_blocked && op.kind == FileOp::Kind::move_file && op.target.starts_with("/store/inbox/web-1/") ? EACCES
+                                                                                                            : 0;
+  };
+  for (std::size_t i = 0; i < kInboxFilesOfClientMax + 10; ++i) {
+    end.session.send_file(named("file-" + std::to_string(i)), {});
+    if (i % 50 == 49) end.run(200ms);
+  }
+  end.run(3s);
+  REQUIRE(end.store->no_room("web-1") != nullptr);
+  CHECK(end.store->no_room("web-1")->code == ErrorCode::inbox_blocked);
+  CHECK(end.store->no_room("web-2") == nullptr);
+  SessionEnd other(end, "web-2", "messages", MessageKind::file);
+  REQUIRE(other.connect() == "");
+  other.send_file(named("file"), as_bytes("content"));
+  end.run(3s);
+  CHECK(end.disk.exists("/store/inbox/web-2/files/file"));
+  is_blocked = false;
+  end.run(30s);
+  CHECK(end.store->no_room("web-1") == nullptr);
+}
+
+TEST_CASE("files: while much is gathered, sessions of one client leave room to others") {
+  FileEnd end;
+  end.store->set_memory(4u << 20);                             // 1 MiB for files
+  end.disk.latency = [](const Job&) { return Duration(1h); };  // nothing comes back
+  std::vector<std::unique_ptr<SessionEnd>> greedy;
+  for (int i = 0; i < 50; ++i) {
+    greedy.push_back(std::make_unique<SessionEnd>(end, "web-2", "messages", MessageKind::file));
+    REQUIRE(greedy.back()->connect() == "");
+    greedy.back()->begin_file(named("file-" + std::to_string(i)));
+  }
+  end.store->flush();
+  for (int turn = 0; turn < 100; ++turn)
+    for (const auto& session : greedy)
+      if (end.store->room(session->entry) > 0) session->send_fragment(std::string(16 * 1024, 'x'));
+  CHECK(end.store->intake().held_bytes() <= (1u << 20) / 4 * 3);
+  CHECK(end.store->room(greedy.front()->entry) == 0);
+  CHECK(end.store->room(end.session.entry) > 0);
+}

@@ -316,3 +316,66 @@ TEST_CASE("peer: duplicates and refusals are counted while the connection lasts"
   REQUIRE(stranger.counters.last_refused.find("host-1") != nullptr);
   CHECK(stranger.counters.last_refused.find("host-1")->peer == "192.0.2.9:51234");
 }
+
+// --- no room ---
+
+namespace {
+
+// A store whose disk has as much room as a test says.
+struct SmallHost : StoreEnd {
+  SmallHost() {
+    disk.space = [this](const std::string&) { return SpaceStatus{free, 100u << 20, 1}; };
+    options.space.free_space = 1u << 20;
+    REQUIRE(open().empty());
+  }
+  void fill(std::uint64_t left = 0) {
+    free = left;
+    run(30s);
+  }
+  std::uint64_t free = 50u << 20;
+};
+
+}  // namespace
+
+TEST_CASE("peer: below the floor a client that connects is told why, and when to come back") {
+  SmallHost host;
+  host.fill();
+  PeerEnd peer(host);
+  CHECK(peer.hears(syn(a_syn())) == "ERROR");
+  CHECK(peer.error().code == ErrorCode::disk_full);
+  CHECK(peer.error().error_class == ErrorClass::retry_after);
+  CHECK(peer.error().sentence == "disk below its floor (0 of 1 MiB free)");
+  CHECK(peer.counters.refused[ErrorCode::disk_full] == 1);
+}
+
+TEST_CASE("peer: below the floor one that is connected is told when it sends, and nothing of that is taken") {
+  SmallHost host;
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  const SynAck terms = peer.terms();
+  peer.hears(join({confirmation(terms.session), data(1, "a")}));
+  CHECK(peer.waits_for_disk() == "ACK");
+  host.fill();
+  CHECK(peer.hears(join({data(2, "b"), data(3, "c")})) == "ERROR");
+  CHECK(peer.error().code == ErrorCode::disk_full);
+  CHECK(peer.is_finished());
+  host.rest();
+  CHECK(host.log_text("host-1") == "a\n");
+  host.fill(50u << 20);
+  PeerEnd again(host);
+  again.hears(syn(resuming(terms, 2, 1)));
+  CHECK(again.terms().durable_through == Seq{1});
+  again.hears(join({confirmation(terms.session), data(2, "b"), data(3, "c")}));
+  host.rest();
+  CHECK(host.log_text("host-1") == "a\nb\nc\n");
+}
+
+TEST_CASE("peer: below the floor what was sent before is acknowledged, and the session can end") {
+  SmallHost host;
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  peer.hears(join({confirmation(peer.terms().session), data(1, "a")}));
+  host.fill();
+  CHECK(peer.said() != "ERROR");
+  CHECK(peer.hears(disconnect(Disconnect::End::finish, 1)) == "ACK");
+}

@@ -323,3 +323,17 @@ TEST_CASE("receiver: a digest anywhere but inside a file makes no message") {
     CHECK(feed(receiver, file_header(2, {"b", {}, {}, {}})).error.code == ErrorCode::bad_message_order);
   }
 }
+
+TEST_CASE("receiver: a HEADER that names one channel too many is not taken, and its sender is to come back") {
+  ReceiverOptions options;
+  options.may_use_channel = [](const std::string& channel) { return channel == "access"; };
+  Receiver receiver(options, {});
+  CHECK(feed(receiver, header(1, MessageKind::text, "access")).verdict == Receiver::Verdict::accepted);
+  CHECK(feed(receiver, data(2, "a")).verdict == Receiver::Verdict::accepted);
+  const auto outcome = feed(receiver, header(3, MessageKind::text, "other"));
+  CHECK(outcome.verdict == Receiver::Verdict::broken);
+  CHECK(outcome.error.code == ErrorCode::too_many_channels);
+  CHECK(outcome.error.error_class == ErrorClass::retry_after);
+  CHECK(receiver.position().through == Seq{2});
+  CHECK_FALSE(receiver.position().message.is_begun);
+}

@@ -23,6 +23,7 @@ SessionRecord a_session() {
   record.kind = MessageKind::binary;
   record.attempt = 9;
   record.max_packet_size = 4'096;
+  record.last_there = 30h;
   record.position = {.through = {70'000}, .bytes = 1u << 20, .messages = 60'000, .message = {}};
   record.position.message = {true, true, MessageKind::text, {69'999}, 512};
   record.refusals = {{ErrorCode::message_too_large, {5}}, {ErrorCode::kind_not_accepted, {6}}};
@@ -33,7 +34,13 @@ PiecesRecord some_pieces() {
 }
 LogRecord a_log(std::uint64_t id) { return {id, "web-1", "access.log", 2, 77, 1u << 30}; }
 CheckpointRecord a_checkpoint() {
-  return {12, 5, {a_log(3), a_log(4)}, {{8, some_pieces()}}, {{8, {70}, "web-1", "backup.tar"}}};
+  return {12,
+          31h,
+          5,
+          {a_log(3), a_log(4)},
+          {{8, some_pieces()}},
+          {{8, {70}, "web-1", "backup.tar"}},
+          {{9, "web-1", "messages.log", 4'000}}};
 }
 
 FileRecord a_file() {
@@ -85,6 +92,7 @@ TEST_CASE("records: a session is read as it was written") {
   CHECK(read->kind == written.kind);
   CHECK(read->attempt == written.attempt);
   CHECK(read->max_packet_size == written.max_packet_size);
+  CHECK(read->last_there == 30h);
   CHECK(read->position.through == written.position.through);
   CHECK(read->position.bytes == written.position.bytes);
   CHECK(read->position.messages == written.position.messages);
@@ -161,6 +169,12 @@ TEST_CASE("records: a checkpoint and its logs are read as they were written") {
   const auto read = decode_checkpoint(body);
   REQUIRE(read);
   CHECK(read->delivered == 12);
+  CHECK(read->running_time == 31h);
+  REQUIRE(read->asides.size() == 1);
+  CHECK(read->asides[0].id == 9);
+  CHECK(read->asides[0].client_id == "web-1");
+  CHECK(read->asides[0].name == "messages.log");
+  CHECK(read->asides[0].bytes == 4'000);
   CHECK(read->next_log_id == 5);
   REQUIRE(read->logs.size() == 2);
   Bytes again;

@@ -271,3 +271,36 @@ TEST_CASE("session_registry: clients that left no trace do not count against tho
     end.registry.release(*end.admission.entry, end.holder);
   }
 }
+
+TEST_CASE("session_registry: channels that HEADERs name count like those of sessions, and go with their session") {
+  RegistryOptions options;
+  options.channels_per_client_max = 3;
+  RegistryEnd end(options);
+  Syn syn = a_syn();
+  REQUIRE(end.admit(syn, end.holder).empty());
+  SessionEntry& entry = *end.admission.entry;
+  CHECK(end.registry.use_channel(entry, "second"));
+  CHECK(end.registry.use_channel(entry, "third"));
+  CHECK_FALSE(end.registry.use_channel(entry, "fourth"));
+  CHECK(end.registry.use_channel(entry, "second"));
+  CHECK(end.registry.use_channel(entry, syn.channel));
+  syn.channel = "fifth";
+  CHECK(end.admit(syn, end.second) == "too_many_channels");
+  end.registry.release(entry, end.holder);
+  CHECK(end.admit(syn, end.second).empty());
+}
+
+TEST_CASE("session_registry: clients with a folder in the inbox are known, and count") {
+  RegistryOptions options;
+  options.clients_max = 2;
+  RegistryEnd end(options);
+  end.registry.set_folders({"a", "b"});
+  Syn syn = a_syn();
+  syn.client_id = "c";
+  CHECK(end.admit(syn, end.holder) == "too_many_clients");
+  syn.client_id = "a";
+  CHECK(end.admit(syn, end.holder).empty());
+  end.registry.set_folders({"a"});
+  syn.client_id = "c";
+  CHECK(end.admit(syn, end.second).empty());
+}

@@ -429,3 +429,181 @@ TEST_CASE("store: an inbox elsewhere is served like the one inside") {
   CHECK(as_text(end.disk.read_file("/mail/inbox/web-1/messages.log")) == "a\n");
   CHECK(end.disk.exists("/mail/inbox/.cproto"));
 }
+
+// --- what no client comes back for ---
+
+namespace {
+
+constexpr Duration kDay = 24h;
+
+struct Forgetful : OpenStore {
+  Forgetful() {
+    options.forget = {30 * kDay, 365 * kDay};
+    store->set_forget(options.forget);
+  }
+  // Days in which the daemon is started anew now and then.
+  void pass(int days, bool restarts = true) {
+    for (int day = 0; day < days; ++day) {
+      run(kDay);
+      if (!restarts || day % 10 != 9) continue;
+      session.lose_server();
+      if (day % 20 == 9) {
+        kill();
+      } else {
+        rest();
+        close();
+      }
+      REQUIRE(open().empty());
+    }
+  }
+  std::size_t parts() const { return disk.list_directory("/store/partial").size(); }
+};
+
+}  // namespace
+
+TEST_CASE("store: a half-sent message that no client came back for is let go after so many days, and its client told") {
+  for (const bool restarts : {false, true}) {
+    Forgetful end;
+    end.send("whole");
+    for (int i = 0; i < 10; ++i) {
+      end.session.send_fragment(std::string(3'000, 'x'));
+      end.sync();
+      end.run(20ms);
+    }
+    end.rest();
+    CHECK(end.parts() == 1);
+    end.session.disconnect();
+    end.pass(29, restarts);
+    CHECK(end.store->registry().all().begin()->second->durable.message.is_refused == false);
+    end.pass(3, restarts);
+    CHECK(end.log.count("a message was refused (message_forgotten)") == 1);
+    CHECK(end.store->counters().refused.at(ErrorCode::message_forgotten) == 1);
+    end.rest();
+    CHECK(end.parts() == 0);
+    if (restarts) {
+      end.close();
+      REQUIRE(end.open().empty());
+    }
+    REQUIRE(end.session.connect().empty());
+    REQUIRE(end.session.terms.refusals.size() == 1);
+    CHECK(end.session.terms.refusals[0] == Refusal{ErrorCode::message_forgotten, {2}});
+    end.session.send("its end");  // what comes of it is thrown away
+    end.send("another");
+    end.run(1s);
+    CHECK(end.log_text() == "whole\nanother\n");
+  }
+}
+
+TEST_CASE("store: a half-sent file that no client came back for is let go, and its part removed") {
+  Forgetful end;
+  SessionEnd files(end, "web-2", "messages", MessageKind::file);
+  REQUIRE(files.connect().empty());
+  files.begin_file({"large.img", {}, {}, {}});
+  for (int i = 0; i < 10; ++i) files.send_fragment(std::string(64 * 1024, 'x'));
+  end.run(2s);
+  CHECK(end.parts() == 1);
+  files.disconnect();
+  end.pass(32);
+  end.rest();
+  CHECK(end.parts() == 0);
+  REQUIRE(files.connect().empty());
+  REQUIRE(files.terms.refusals.size() == 1);
+  CHECK(files.terms.refusals[0].code == ErrorCode::message_forgotten);
+  files.send_fragment("more of it");
+  files.send("");
+  files.send_file({"next", {}, {}, {}}, as_bytes("content"));
+  end.run(2s);
+  CHECK(end.disk.exists("/store/inbox/web-2/files/next"));
+  CHECK_FALSE(end.disk.exists("/store/inbox/web-2/files/large.img"));
+}
+
+TEST_CASE("store: a session that no client came back for is let go after so many days, across restarts") {
+  Forgetful end;
+  end.send("hello");
+  end.session.disconnect();
+  end.pass(360);
+  CHECK(end.store->registry().size() == 1);
+  CHECK(end.session.connect().empty());
+  end.session.disconnect();
+  end.pass(360);
+  CHECK(end.store->registry().size() == 1);
+  end.pass(10);
+  end.rest();
+  CHECK(end.store->registry().size() == 0);
+  CHECK(end.log.count("is forgotten, at 1 message: its client did not come back for 365 d") == 1);
+  CHECK(end.session.connect() == "unknown_session");
+}
+
+TEST_CASE("store: a client that is there without sending is not forgotten, whatever happens to the daemon") {
+  Forgetful end;
+  end.send("hello");
+  for (int i = 0; i < 40; ++i) {
+    end.run(10 * kDay);
+    end.session.lose_server();
+    end.kill();
+    REQUIRE(end.open().empty());
+    REQUIRE(end.session.connect().empty());
+  }
+  CHECK(end.store->registry().size() == 1);
+}
+
+TEST_CASE("store: days in which the daemon did not run do not count") {
+  Forgetful end;
+  end.send("hello");
+  end.rest();
+  end.session.lose_server();
+  end.close();
+  end.disk.advance_to(end.disk.now() + 1'000 * kDay);
+  REQUIRE(end.open().empty());
+  end.pass(2);
+  CHECK(end.store->registry().size() == 1);
+}
+
+TEST_CASE("store: while a mark is carried from segment to segment its age goes with it") {
+  Forgetful end;
+  end.send("hello");
+  end.session.disconnect();
+  end.pass(200);
+  end.recycle_everything();
+  end.pass(160);
+  end.recycle_everything();
+  end.pass(10);
+  const auto& sessions = end.store->registry().all();
+  CHECK(std::none_of(sessions.begin(), sessions.end(),
+                     [](const auto& session) { return session.second->client_id == "web-1"; }));
+}
+
+TEST_CASE("store: senders that are not read for long are said, and how often") {
+  OpenStore end;
+  end.run(2s);
+  end.disk.latency = [](const Job&) { return Duration(60s); };
+  for (int i = 0; i < 20 && end.store->room() > 0; ++i) {
+    end.session.send(std::string(3'000, 'x'));
+    end.store->flush();
+  }
+  REQUIRE(end.store->room() == 0);
+  end.run(30s);
+  CHECK(end.log.count("senders are not read for 2 s") == 1);
+  CHECK(end.store->counters().holds >= 1);
+  CHECK(end.store->held_bytes() > 0);
+}
+
+TEST_CASE("store: unfinished messages of many sessions go to parts before they take too much memory") {
+  StoreEnd end;
+  end.options.memory = 1u << 20;  // an eighth for them
+  REQUIRE(end.open().empty());
+  std::vector<std::unique_ptr<SessionEnd>> sessions;
+  for (int i = 0; i < 40; ++i) {
+    sessions.push_back(std::make_unique<SessionEnd>(end, "web-" + std::to_string(i)));
+    REQUIRE(sessions.back()->connect().empty());
+    for (int part = 0; part < 5; ++part) sessions.back()->send_fragment(std::string(4'000, 'x'));
+    end.sync();
+    end.run(20ms);
+  }
+  CHECK(end.store->delivery().held_bytes() <= (1u << 20) / 4);
+  for (const auto& session : sessions) session->send("end");
+  end.run(2s);
+  for (int i = 0; i < 40; ++i) CHECK(end.log_text("web-" + std::to_string(i)).size() == 5 * 4'000 + 4);
+  end.rest();
+  CHECK(end.store->held_bytes() == 0);
+}

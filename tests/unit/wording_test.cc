@@ -23,6 +23,10 @@ TEST_CASE("wording: sizes have a digit behind the point where it says something"
   CHECK(human_bytes(100'000) == "97.7 KiB");
   CHECK(human_bytes(64u << 20) == "64 MiB");
   CHECK(human_bytes(std::uint64_t{5} << 40) == "5 TiB");
+  CHECK(human_part(966'367'641, 1u << 30) == "0.8 of 1 GiB");
+  CHECK(human_part((1u << 30) - 1, 1u << 30) == "0.9 of 1 GiB");
+  CHECK(human_part(1u << 30, 1u << 30) == "1 of 1 GiB");
+  CHECK(human_part(3, 500) == "3 of 500 B");
 }
 
 TEST_CASE("wording: times are as coarse as they are long") {
