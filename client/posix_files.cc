@@ -71,6 +71,13 @@ class Descriptor final : public OpenFile {
   int fd_;
 };
 
+// Where its name may be written but not read, it is as durable as the system makes it by itself.
+int make_directory(PosixFiles& files, const std::string& path, unsigned mode) {
+  if (::mkdir(path.c_str(), mode) != 0) return errno == EEXIST ? 0 : errno;
+  const int error = files.sync_directory(directory_of(path));
+  return error == EACCES ? 0 : error;
+}
+
 }  // namespace
 
 int PosixFiles::open(const std::string& path, Access access, std::unique_ptr<OpenFile>& opened) {
@@ -102,8 +109,8 @@ std::string PosixFiles::follow_links(const std::string& path) const {
 
 int PosixFiles::make_directories(const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (::mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) return errno;
-  return ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST ? 0 : errno;
+    if (const int error = make_directory(*this, path.substr(0, slash), 0755)) return error;
+  return make_directory(*this, path, 0700);
 }
 
 int PosixFiles::sync_directory(const std::string& path) {

@@ -101,9 +101,11 @@ int TransferState::open(const std::string& directory, const std::string& name) {
 
 std::optional<SavedTransfer> TransferState::load() {
   std::optional<SavedTransfer> newest;
+  // What can be read may be in memory only, and is not to be lost with what is written next.
+  (void)file_->sync();
   Bytes slot(kSlotSize);
-  for (const std::size_t at : {std::size_t{0}, kSlotSize}) {
-    const std::ptrdiff_t size = file_->read(slot, at);
+  for (const std::size_t number : {std::size_t{0}, std::size_t{1}}) {
+    const std::ptrdiff_t size = file_->read(slot, number * kSlotSize);
     if (size < static_cast<std::ptrdiff_t>(kHeadSize) || !std::equal(kMagic.begin(), kMagic.end(), slot.begin()))
       continue;
     const auto generation = load_be<std::uint64_t>(slot.data() + kMagic.size());
@@ -114,6 +116,7 @@ std::optional<SavedTransfer> TransferState::load() {
     auto transfer = decode_saved_transfer(body);
     if (!transfer) continue;
     generation_ = generation;
+    synced_slot_ = number;
     newest = std::move(transfer);
   }
   return newest;
@@ -129,15 +132,19 @@ int TransferState::save(const SavedTransfer& transfer, bool must_last) {
   writer.u32(static_cast<std::uint32_t>(body.size()));
   writer.u32(crc32(crc32(0, slot), body));
   writer.bytes(body);
-  if (const int error = file_->write(slot, generation_ % 2 * kSlotSize)) return error;
+  const std::size_t number = 1 - synced_slot_;
+  if (const int error = file_->write(slot, number * kSlotSize)) return error;
   if (!must_last) return 0;
   if (const int error = file_->sync()) return error;
+  synced_slot_ = number;
   return files_.sync_directory(directory_of(path_));
 }
 
 void TransferState::remove() {
   if (!is_open()) return;
   files_.remove(path_);
+  // A power cut is not to bring it back: the server may not know the session any more.
+  (void)files_.sync_directory(directory_of(path_));
   file_.reset();
 }
 

@@ -1,8 +1,9 @@
 // What is remembered of a transfer between two runs of the command: its session, and bookmarks of its source. One file
 // each, locked while a run has it.
 //
-//   at       slot 0 and slot 1, 64 KiB each; the intact one with the higher generation counts, the other is written
-//   next +0       magic "CPROTTS1", u64 generation, u32 bytes of what follows, u32 CRC-32 of the 20 bytes before and of
+//   at       slot 0 and slot 1, 64 KiB each; the intact one with the higher generation counts. What was synced last is
+//            not written over before the other slot was synced
+//   +0       magic "CPROTTS1", u64 generation, u32 bytes of what follows, u32 CRC-32 of the 20 bytes before and of
 //   it +24      the transfer
 #pragma once
 
@@ -58,6 +59,7 @@ class TransferState {
   std::unique_ptr<OpenFile> file_;
   pid_t holder_ = 0;
   std::uint64_t generation_ = 0;
+  std::size_t synced_slot_ = 0;
 };
 
 }  // namespace cproto::client

@@ -9,6 +9,7 @@
 
 #include "client/bookmarks.h"
 #include "client/posix_files.h"
+#include "tests/support/memory_files.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace cproto;
@@ -64,12 +65,57 @@ TEST_CASE("transfer state: there may be a place and no session yet") {
   CHECK(read->bookmarks.size() == 2);
 }
 
+TEST_CASE("transfer state: what must last is there behind a power cut, in a folder that was made for it") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/home/me/state", "x") == 0);
+    CHECK(state.save(a_transfer(1), true) == 0);
+  }
+  files.disk.cut_power(Loss::everything);
+  TransferState next(files);
+  REQUIRE(next.open("/home/me/state", "x") == 0);
+  CHECK(next.load());
+}
+
+TEST_CASE("transfer state: of what need not last a power cut may take all, but not what was to last before") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    MemoryFiles files(seed, [] { return std::int64_t{1}; });
+    for (std::uint64_t run = 0; run < 3; ++run) {
+      TransferState state(files);
+      REQUIRE(state.open("/home/me/state", "x") == 0);
+      REQUIRE(state.load().has_value() == (run > 0));
+      SavedTransfer transfer = a_transfer(10 * run);
+      for (int i = 0; i < 60; ++i) transfer.bookmarks.push_back({5, 6, Bytes(100)});
+      if (run == 0) CHECK(state.save(transfer, true) == 0);
+      for (transfer.attempt = 10 * run + 1; transfer.attempt < 10 * run + 4; ++transfer.attempt)
+        CHECK(state.save(transfer, false) == 0);
+      if (run > 0) files.disk.cut_power();
+    }
+    TransferState state(files);
+    REQUIRE(state.open("/home/me/state", "x") == 0);
+    const auto read = state.load();
+    REQUIRE(read);
+    CHECK(read->attempt >= 3);
+  }
+}
+
+TEST_CASE("transfer state: what is over does not come back with a power cut") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  TransferState state(files);
+  REQUIRE(state.open("/home/me/state", "x") == 0);
+  CHECK(state.save(a_transfer(1), true) == 0);
+  state.remove();
+  files.disk.cut_power(Loss::everything);
+  CHECK_FALSE(files.disk.exists("/home/me/state/x"));
+}
+
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
   TemporaryFolder folder;
   {
     TransferState state(disk_files);
     REQUIRE(state.open(folder.path(), "x") == 0);
-    CHECK(state.save(a_transfer(1), false) == 0);
+    CHECK(state.save(a_transfer(1), true) == 0);
     CHECK(state.save(a_transfer(2), false) == 0);
   }
   std::fstream file(folder.path() + "/x", std::ios::in | std::ios::out | std::ios::binary);
