@@ -12,10 +12,7 @@ Piece waiting() { return {Piece::Kind::wait, {}, false, {}}; }
 
 Piece LineSource::peek(std::size_t packet_size) {
   // What a file holds is not lost by leaving it there; what came through a pipe is.
-  if (failure_) {
-    has_failed_ = true;
-    return {Piece::Kind::broken, {}, false, *std::exchange(failure_, std::nullopt), {}, {}};
-  }
+  if (failure_) return {Piece::Kind::broken, {}, false, *failure_, {}, {}};
   if (has_failed_ || (is_stopped_ && !input_->is_stream())) return {};
   if (is_skipping_) {
     if (auto why_not = drop_line()) return *why_not;
@@ -71,8 +68,8 @@ Piece LineSource::last_piece() {
 }
 
 Piece LineSource::failed() {
-  has_failed_ = true;
-  return {Piece::Kind::broken, {}, false, cannot_read(path_, input_->error(), true)};
+  failure_ = cannot_read(path_, input_->error(), true);
+  return {Piece::Kind::broken, {}, false, *failure_, {}, {}};
 }
 
 std::optional<Piece> LineSource::drop_line() {
@@ -103,6 +100,11 @@ void LineSource::take(std::size_t bytes, bool is_complete) {
   is_in_line_ = !ends_line;
 }
 
-void LineSource::skip() { is_skipping_ = true; }
+void LineSource::skip() {
+  is_skipping_ = true;
+  if (!failure_) return;
+  has_failed_ = true;
+  failure_.reset();
+}
 
 }  // namespace cproto::client

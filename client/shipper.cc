@@ -8,19 +8,39 @@ namespace cproto::client {
 // A file of so many bytes is announced and waits to be taken, so that one that cannot be is told before its first byte.
 constexpr std::uint64_t kAskFirst = 8u << 20;
 
+namespace {
+
+// It becomes a frame.
+bool takes_room(Piece::Kind kind) {
+  switch (kind) {
+    case Piece::Kind::part:
+    case Piece::Kind::header:
+    case Piece::Kind::digest:
+    case Piece::Kind::restart: return true;
+    case Piece::Kind::wait:
+    case Piece::Kind::broken:
+    case Piece::Kind::end: break;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool Shipper::pump() {
   bool moved = false;
   while (session_.can_send()) {
-    if (std::exchange(must_abandon_, false)) {
-      session_.abandon();
-      if (!std::exchange(is_refused_, false)) abandoned_.push_back(session_.sender().last_pushed());
-      moved = true;
-      continue;
-    }
-    if (hold_until_ > session_.sender().durable_through()) return moved;
+    if (!must_abandon_ && hold_until_ > session_.sender().durable_through()) return moved;
     const Piece piece = source_.peek(session_.max_packet_size());
+    const bool pauses = piece.kind == Piece::Kind::end && will_pause();
+    if (must_abandon_ && !pauses) {
+      // Until the source has passed over the rest, no bookmark could say where it goes on behind the message.
+      if (piece.kind == Piece::Kind::wait) return moved;
+      abandon();
+      must_abandon_ = is_refused_ = false;
+      moved = true;
+    }
     note_bookmark();
-    if (bookmarks_.is_full()) return moved;
+    if (bookmarks_.is_full() || (takes_room(piece.kind) && !session_.can_send())) return moved;
     switch (piece.kind) {
       case Piece::Kind::wait: return moved;
       case Piece::Kind::part: push(piece); break;
@@ -48,17 +68,28 @@ void Shipper::begin(const Piece& piece) {
   if (piece.header.file.size >= kAskFirst) hold_until_ = session_.sender().last_pushed();
 }
 
+// The message under way is given up. A bookmark follows in the same step: by its count alone a later run would be led
+// elsewhere.
+void Shipper::abandon() {
+  session_.abandon();
+  if (!is_refused_) abandoned_.push_back(session_.sender().last_pushed());
+  message_bytes_ = 0;
+  is_detour_ = true;
+}
+
 // The message under way is given up, and its source gives it once more.
 void Shipper::restart(const Piece& piece) {
-  session_.abandon();
-  abandoned_.push_back(session_.sender().last_pushed());
-  message_bytes_ = 0;
+  abandon();
   source_.take(0, false);
+  note_bookmark();
   if (!piece.problem.sentence.empty()) listener_.on_note(piece.problem.sentence);
 }
 
+// A later run goes on with what is begun.
+bool Shipper::will_pause() const { return is_stopped_ && on_bookmark_ && source_.can_continue(); }
+
 void Shipper::end() {
-  if (is_stopped_ && on_bookmark_ && source_.can_continue()) return session_.close(Disconnect::End::pause);
+  if (will_pause()) return session_.close(Disconnect::End::pause);
   must_abandon_ = session_.in_message();
   if (!must_abandon_) session_.close(Disconnect::End::finish);
 }
@@ -73,7 +104,7 @@ void Shipper::note_bookmark() {
   if (!place || !on_bookmark_) return;
   const Sender& sender = session_.sender();
   bookmarks_.note({sender.pushed_messages(), sender.pushed_bytes(), std::move(*place)});
-  on_bookmark_();
+  on_bookmark_(std::exchange(is_detour_, false));
 }
 
 void Shipper::note_message() {
@@ -111,6 +142,7 @@ void Shipper::drop(const Problem& problem) {
 void Shipper::leave_message() {
   must_abandon_ = session_.in_message();
   message_bytes_ = 0;
+  is_detour_ = true;
   source_.skip();
 }
 

@@ -32,9 +32,12 @@ class Shipper {
     ~Listener() = default;
   };
 
-  // `on_bookmark`: there is another one, which is to be remembered before what comes behind it goes out. Empty: nothing
-  // is remembered.
-  Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener, std::function<void()> on_bookmark)
+  // There is another bookmark, which is to be remembered before anything more goes out. `must_last`: also through a
+  // power cut, for the one before would lead elsewhere.
+  using OnBookmark = std::function<void(bool must_last)>;
+
+  // `on_bookmark` is empty where nothing is remembered.
+  Shipper(ClientSession& session, Source& source, Tally& tally, Listener& listener, OnBookmark on_bookmark)
       : session_(session), source_(source), tally_(tally), listener_(listener), on_bookmark_(std::move(on_bookmark)) {}
 
   // Where the source begins is remembered, whether a server is reached or not.
@@ -60,6 +63,8 @@ class Shipper {
   void begin(const Piece& piece);
   void push(const Piece& piece);
   void restart(const Piece& piece);
+  void abandon();
+  bool will_pause() const;
   void end();
   void note_message();
   void note_progress();
@@ -75,7 +80,7 @@ class Shipper {
   Source& source_;
   Tally& tally_;
   Listener& listener_;
-  std::function<void()> on_bookmark_;
+  OnBookmark on_bookmark_;
   MessageMap map_;
   Bookmarks bookmarks_;
   // Files that were begun and are not durable yet, and where in the session's payload their bytes begin.
@@ -96,6 +101,8 @@ class Shipper {
   bool is_file_ = false;            // the message under way
   Seq hold_until_;                  // nothing goes out before this is durable
   bool must_abandon_ = false;
+  bool is_detour_ =
+      true;  // the source is not where the session's count alone would lead, or no bookmark says yet where it began
   bool is_refused_ = false;  // what is to be abandoned was refused by the server
   bool is_stopped_ = false;
   bool must_resume_ = false;

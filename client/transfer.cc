@@ -73,7 +73,10 @@ Transfer::Transfer(Network& network, Instant now, const Options& options, Source
       session_(session_options(options, saved)),
       shipper_(
           session_, source, tally, progress,
-          state == nullptr ? std::function<void()>() : [this] { save(options_.is_endless()); }),
+          state == nullptr ? Shipper::OnBookmark() : [this](bool must_last) {
+            has_bookmark_ = true;
+            has_detour_ = has_detour_ || must_last;
+          }),
       servers_(options.servers, random),
       start_(now),
       last_progress_(start_),
@@ -89,6 +92,7 @@ void Transfer::start(Instant now) {
   // Until a server is reached a log may be rotated, and this program be ended.
   const bool is_first = !saved_.session && saved_.bookmarks.empty();
   if (options_.is_endless() && is_first) shipper_.note_start();
+  save_bookmarks();
   connect();
   tick(now);
   rest();
@@ -157,7 +161,12 @@ void Transfer::turn(Instant now) {
   Host host{*this, now, nullptr};
   settle(now, session_, host);
   if (!awaits_anything()) last_progress_ = now;  // what comes now begins to wait now
-  while (state_ == State::connected && !failure_ && shipper_.pump()) settle(now, session_, host);
+  while (state_ == State::connected && !failure_) {
+    const bool has_moved = shipper_.pump();
+    save_bookmarks();  // before anything more goes out
+    if (!has_moved) break;
+    settle(now, session_, host);
+  }
 }
 
 void Transfer::on_gone(Instant now, const std::string& reason) {
@@ -272,6 +281,10 @@ void Transfer::tick(Instant now) {
   Duration next = progress_.is_animated() ? kTickOnTerminal : kTick;
   if (timeout_ > 0ns) next = std::min(next, last_progress_ + timeout_ - now);
   timers_.arm(Timer::tick, now + next);
+}
+
+void Transfer::save_bookmarks() {
+  if (std::exchange(has_bookmark_, false)) save(std::exchange(has_detour_, false) || options_.is_endless());
 }
 
 // What a later run of the same command needs.

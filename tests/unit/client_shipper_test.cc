@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "client/kept_lines.h"
 #include "client/text_source.h"
 #include "tests/support/endpoints.h"
 
@@ -162,4 +163,83 @@ TEST_CASE("shipper: a source that ends within a message does not end that messag
   Tally tally;
   CHECK(shipped({last("a"), part("0123456789")}, tally) == "DATA, FRAGMENT, HEADER, DISCONNECT");
   CHECK(tally.read == 1);
+}
+
+namespace {
+
+// A file that somebody writes to.
+class Typed final : public PlacedInput {
+ public:
+  explicit Typed(std::string& text) : text_(text) {}
+  int begin() override { return 0; }
+  Bytes place() const override {
+    Bytes bytes;
+    ByteWriter(bytes).u64(offset_);
+    return bytes;
+  }
+  std::uint64_t generation() const override { return 0; }
+  bool knows(ByteView) const override { return true; }
+  int resume(ByteView, std::uint64_t) override { return 0; }
+  Got fill() override { return std::exchange(seen_, text_.size()) < text_.size() ? Got::some : Got::wait; }
+  int error() const override { return 0; }
+  ByteView data() const override { return as_bytes(text_).first(seen_).subspan(offset_); }
+  void consume(std::size_t bytes) override { offset_ += bytes; }
+  bool is_stream() const override { return false; }
+  bool has_writer() const override { return false; }
+
+ private:
+  std::string& text_;
+  std::size_t seen_ = 0;
+  std::size_t offset_ = 0;
+};
+
+// A shipper of lines whose places are remembered.
+class KeptRig final : Shipper::Listener {
+ public:
+  KeptRig()
+      : source("log", std::make_unique<Typed>(text), true, [] { return Instant{}; }),
+        shipper(end.session, source, tally, *this,
+                [this](bool must_last) { marks += must_last ? "lasts " : "mark "; }) {
+    SynAck terms = some_terms();
+    terms.message_size_max = 100;
+    terms.max_packet_size = 64;
+    end.reach_established(terms);
+    shipper.on_terms(terms);
+  }
+  std::string type(const std::string& more) {
+    text += more;
+    marks.clear();
+    shipper.pump();
+    end.turn();
+    return end.said();
+  }
+
+  ClientEnd end;
+  Tally tally;
+  std::string text;
+  KeptLines source;
+  std::string marks;
+  Shipper shipper;
+
+ private:
+  void on_refused(const Tally::Refused&) override {}
+  void on_problem(const Problem&) override {}
+  void on_note(const std::string&) override {}
+};
+
+}  // namespace
+
+TEST_CASE("shipper: what is too large is given up when its end is known, with a bookmark that lasts") {
+  KeptRig rig;
+  CHECK(rig.type(std::string(64, 'x')) == "FRAGMENT");
+  CHECK(rig.marks == "lasts ");                   // without the first one a later run would begin anew
+  CHECK(rig.type(std::string(64, 'x')).empty());  // too large by now, and nobody knows where the next line begins
+  CHECK(rig.tally.refused == 1);
+  CHECK(rig.type("xxx").empty());
+  CHECK(rig.marks.empty());
+  CHECK(rig.type("x\nnext\n") == "HEADER, DATA");
+  CHECK(rig.marks == "lasts ");
+  const Bookmark& mark = rig.shipper.bookmarks().all().back();
+  CHECK(mark.messages == 1);
+  CHECK(mark.place.back() == 64 + 64 + 5);
 }
