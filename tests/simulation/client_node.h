@@ -1,10 +1,12 @@
-// A client: the real ClientSession, a source of messages, and a process that can be killed.
+// A client that makes use of all that the protocol offers, also what cproto-send does not: the real ClientSession, a
+// source of messages, and a process that can be killed. Its next life begins a new session.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "proto/client_session.h"
+#include "tests/simulation/client.h"
 #include "tests/simulation/connection.h"
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/plan.h"
@@ -12,15 +14,16 @@
 
 namespace cproto::sim {
 
-class ClientNode final : public Party {
+class ClientNode final : public Client, public Party {
  public:
   ClientNode(World& world, unsigned number, const ClientPlan& plan);
   ~ClientNode() override;
 
-  bool is_done() const { return sessions_left_ == 0 && !session_; }
-  bool renames_logs() const { return plan_.renames_logs; }
-  std::string describe() const;
-  void heal();
+  // --- Client ---
+  bool is_done() const override { return sessions_left_ == 0 && !session_; }
+  bool renames_logs() const override { return plan_.renames_logs; }
+  std::string describe() const override;
+  void heal() override;
 
   // --- Party ---
   void on_bytes(ByteView bytes) override;

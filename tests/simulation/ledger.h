@@ -42,6 +42,10 @@ class Ledger {
   // What the server has told, in whatever frame: everything up to `through` of this session is durable.
   void on_told(const SessionId& id, Seq through);
   const std::map<SessionId, Seq>& told() const { return told_; }
+  // Too large for the server, that is.
+  bool is_too_large(const SentMessage& message) const {
+    return message.kind != MessageKind::file && message_size_max_ > 0 && message.size > message_size_max_;
+  }
   // Becomes more with every number that is told, and with every session.
   std::uint64_t progress() const;
   bool is_closed(const SessionId& id) const;
@@ -61,10 +65,6 @@ class Ledger {
   std::string check_message(ByteView bytes, MessageKind kind, unsigned client, const std::string& channel,
                             Found& found);
   std::string check_missing(const Found& found) const;
-
-  bool is_too_large(const SentMessage& message) const {
-    return message.kind != MessageKind::file && message_size_max_ > 0 && message.size > message_size_max_;
-  }
 
   std::uint64_t message_size_max_;
   std::map<std::pair<unsigned, unsigned>, SentSession> sessions_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tests/simulation/client_node.h"
+#include "tests/simulation/client.h"
 #include "tests/simulation/connection.h"
 #include "tests/simulation/server_node.h"
 
@@ -105,7 +105,7 @@ Verdict World::run() {
   server->start();
   for (unsigned i = 0; i < plan.clients; ++i) {
     const ClientPlan client = draw_client_plan(plan, random);
-    clients_.push_back(std::make_unique<ClientNode>(*this, i + 1, client));
+    clients_.push_back(make_client(*this, i + 1, client));
   }
   scheduler.after(kTick, [this] { tick(); });
   scheduler.at(Instant{} + plan.heals_at, [this] { heal(); });

@@ -17,7 +17,7 @@
 namespace cproto::sim {
 
 class ServerNode;
-class ClientNode;
+class Client;
 class Connection;
 
 struct Verdict {
@@ -62,7 +62,7 @@ class World {
   void check_the_end();
 
   TraceLog trace_;
-  std::vector<std::unique_ptr<ClientNode>> clients_;
+  std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::weak_ptr<Connection>> connections_;
   unsigned next_connection_ = 1;
   unsigned next_rotation_ = 1;
