@@ -25,7 +25,7 @@ std::string_view cut_text(std::string_view text, std::size_t size) {
 const std::array<ErrorEntry, 38> kErrors{{
     {C::bad_checksum, K::retry_now, "bad_checksum", "a frame arrived damaged; send again from this number"},
     {C::framing_lost, K::retry_now, "framing_lost", "too many damaged frames; connect again and resume"},
-    {C::frame_too_large, K::go_away, "frame_too_large", "the frame is larger than was agreed"},
+    {C::frame_too_large, K::retry_now, "frame_too_large", "the frame is larger than was agreed"},
     {C::malformed_frame, K::go_away, "malformed_frame", "the frame's payload cannot be read"},
     {C::unexpected_frame, K::go_away, "unexpected_frame", "this frame makes no sense here"},
     {C::unsupported_version, K::go_away, "unsupported_version", "no version of the protocol in common"},

@@ -50,6 +50,10 @@ TEST_CASE("trouble: no descriptors left is not the network's fault") {
   CHECK(unreachable(kLogs, at({{"192.0.2.7", UV_EMFILE}})).status == Status::os_error);
 }
 
+TEST_CASE("trouble: a frame that is larger than it was sent has been damaged on the way, and the client comes back") {
+  CHECK_FALSE(said(ErrorCode::frame_too_large).is_final);
+}
+
 TEST_CASE("trouble: each class of error is acted upon") {
   CHECK_FALSE(said(ErrorCode::peer_silent).is_final);
 
