@@ -343,7 +343,8 @@ void Transfer::finish(Instant now) {
   state_ = State::over;
   if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
   for (const Problem& problem : tally_.problems) outcome_.causes.add(problem.status);
-  if (!is_closed_) save(false);
+  // One that pauses comes back, and has to know by then what it was told last: the store may be another.
+  if (!is_closed_ || session_.is_paused()) save(false);
   const bool is_begun = session_.offer().resume || !shipper_.bookmarks().all().empty();
   if (memory_ != nullptr && !is_begun) memory_->remove();
   outcome_.retransmitted = session_.sender().retransmitted();

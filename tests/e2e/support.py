@@ -21,6 +21,7 @@ import unittest
 import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(1, str(ROOT / "tests"))  # the attacks in tests/torture
 BIN = pathlib.Path(os.environ.get("CPROTO_BIN", ROOT / "build" / "release" / "bin"))
 LONG = os.environ.get("CPROTO_E2E_LONG") == "1"
 SEED = int(os.environ.get("CPROTO_E2E_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -63,9 +64,9 @@ def unused_port():
 
 
 class Daemon:
-    """A cprotod with a store in `directory`. Its port stays the same over restarts."""
+    """A cprotod with a store in `directory`. Its port stays the same over restarts. `prefix`: of its command line."""
 
-    def __init__(self, directory, config="", arguments=()):
+    def __init__(self, directory, config="", arguments=(), host="127.0.0.1", prefix=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.store = self.directory / "store"
@@ -73,6 +74,8 @@ class Daemon:
         self.config = self.directory / "cproto.toml"
         self.config.write_text(config)
         self.arguments = list(arguments)
+        self.host = host
+        self.prefix = list(prefix)
         self.port = 0
         self.process = None
 
@@ -82,11 +85,11 @@ class Daemon:
 
     @property
     def server(self):
-        return "127.0.0.1:%d" % self.port
+        return "%s:%d" % (self.host, self.port)
 
     def command(self):
-        return [str(BIN / "cprotod"), "--config", str(self.config), "--directory", str(self.store), "--host", "127.0.0.1",
-                "--port", str(self.port)] + self.arguments
+        return self.prefix + [str(BIN / "cprotod"), "--config", str(self.config), "--directory", str(self.store), "--host",
+                              self.host, "--port", str(self.port)] + self.arguments
 
     def start(self, timeout=60):
         """Starts it and waits until it listens."""
@@ -104,7 +107,7 @@ class Daemon:
             time.sleep(0.1)
 
     def listens(self, begin, deadline):
-        mark = b"listening on 127.0.0.1:"
+        mark = b"listening on %s:" % self.host.encode()
         while True:
             has_ended = self.process.poll() is not None
             said = self.log.read_bytes()[begin:]
@@ -137,18 +140,19 @@ class Daemon:
 
 
 class Sender:
-    """A cproto-send."""
+    """A cproto-send. `prefix`: of its command line."""
 
-    def __init__(self, daemon_or_port, *arguments, client="client", stdin=subprocess.DEVNULL, env=None, directory=None):
+    def __init__(self, daemon_or_port, *arguments, client="client", stdin=subprocess.DEVNULL, env=None, directory=None,
+                 prefix=()):
         port = getattr(daemon_or_port, "port", daemon_or_port)
-        where = ["-s", "127.0.0.1:%d" % port] if port is not None else []
+        where = ["-s", getattr(daemon_or_port, "server", "127.0.0.1:%s" % port)] if port is not None else []
         who = ["-i", client] if client else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CPROTO_")}
         environment.update(env or {})
         self.files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
-        self.process = subprocess.Popen([str(BIN / "cproto-send"), *where, *who, *map(str, arguments)], stdin=stdin,
-                                        stdout=self.files[0], stderr=self.files[1], env=environment, cwd=directory,
-                                        preexec_fn=die_with_us)
+        self.process = subprocess.Popen([*prefix, str(BIN / "cproto-send"), *where, *who, *map(str, arguments)],
+                                        stdin=stdin, stdout=self.files[0], stderr=self.files[1], env=environment,
+                                        cwd=directory, preexec_fn=die_with_us)
 
     @property
     def stdin(self):
