@@ -1,5 +1,7 @@
 #include "daemon/connection.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace cproto {
@@ -25,15 +27,18 @@ std::string peer_address(const uv_tcp_t& tcp, std::string& host) {
 
 }  // namespace
 
-Connection::Connection(ConnectionShared& shared) : shared_(shared) {
+Connection::Connection(ConnectionShared& shared, std::uint64_t serial) : shared_(shared), serial_(serial) {
   uv_tcp_init(shared.reactor.loop(), &tcp_);
   tcp_.data = write_request_.data = shutdown_request_.data = this;
 }
 
 Connection::~Connection() { shared_.reactor.deadlines().remove(*this); }
 
-int Connection::accept(uv_stream_t* listener) {
-  if (const int error = uv_accept(listener, stream())) return error;
+int Connection::open(int fd) {
+  if (const int error = uv_tcp_open(&tcp_, fd)) {
+    ::close(fd);
+    return error;
+  }
   uv_tcp_nodelay(&tcp_, 1);
   const std::string address = peer_address(tcp_, host_);
   const Instant now = shared_.reactor.now();
@@ -149,13 +154,20 @@ void Connection::pause(Duration retry_after) {
   if (!is_finishing_ && !is_closing_) peer_->pause(retry_after);
 }
 
-void Connection::refuse(const Error& error) {
-  Bytes payload;
-  encode_error(error, payload);
-  encode_frame(FrameType::error, {}, payload, write_buffer());
-  is_finishing_ = true;
-  write();
+bool Connection::refuse(const Error& error) {
+  const bool is_listening = !is_finishing_ && !is_closing_;
+  if (is_listening) {
+    peer_->turn_away(error.code);
+    is_finishing_ = true;
+    if (!is_writing_) {
+      Bytes payload;
+      encode_error(error, payload);
+      encode_frame(FrameType::error, {}, payload, write_buffer());
+      write();
+    }
+  }
   close();
+  return is_listening;
 }
 
 void Connection::close() {
@@ -163,6 +175,7 @@ void Connection::close() {
   is_closing_ = true;
   shared_.reactor.deadlines().remove(*this);
   if (peer_) peer_->on_lost();
+  shared_.on_closing(*this);
   uv_close(reinterpret_cast<uv_handle_t*>(&tcp_), [](uv_handle_t* handle) {
     auto* self = static_cast<Connection*>(handle->data);
     self->shared_.on_gone(*self);

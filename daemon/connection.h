@@ -27,27 +27,33 @@ struct ConnectionShared {
   const World& world;
   ServerOptions session;
   std::uint64_t window_bytes = 4u << 20;
-  Bytes read_buffer;                            // one is enough: input is used up before the callback returns
-  std::function<void(Connection&)> on_waiting;  // it has stopped reading until the store has room
-  std::function<void(Connection&)> on_gone;     // destroys it
+  Bytes read_buffer;                                 // one is enough: input is used up before the callback returns
+  std::function<void(Connection&)> on_waiting = {};  // it has stopped reading until the store has room
+  std::function<void(Connection&)> on_opened = {};   // its handshake is complete
+  std::function<void(Connection&)> on_closing = {};  // its descriptor is free again
+  std::function<void(Connection&)> on_gone = {};     // destroys it
 };
 
 class Connection final : private Wire, private Timed {
  public:
-  explicit Connection(ConnectionShared& shared);
+  // `serial`: connections are numbered in the order they come.
+  Connection(ConnectionShared& shared, std::uint64_t serial);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Takes the next connection of `listener`. Returns a libuv error, after which only close() is to be called.
-  int accept(uv_stream_t* listener);
+  // Serves whoever has connected to this socket, which is the connection's from now on. Returns a libuv error, after
+  // which only close() is to be called.
+  int open(int fd);
+  std::uint64_t serial() const { return serial_; }
   // The address it comes from, without the port.
   const std::string& host() const { return host_; }
 
   void on_room();
   void pause(Duration retry_after);
-  // Tells the peer why and closes; for those that are not even listened to.
-  void refuse(const Error& error);
+  // Tells the peer why, as far as its socket takes it at once, and closes. False if it was being closed already, for
+  // reasons of its own. Pre: its handshake is not complete.
+  bool refuse(const Error& error);
   void close();
 
  private:
@@ -57,6 +63,7 @@ class Connection final : private Wire, private Timed {
   void set_deadline(Instant at) override;
   void shut_down() override;
   void finish() override;
+  void on_opened() override { shared_.on_opened(*this); }
   void set_reading(bool is_reading) override;
   void on_deadline() override;
 
@@ -68,6 +75,7 @@ class Connection final : private Wire, private Timed {
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
 
   ConnectionShared& shared_;
+  std::uint64_t serial_;
   uv_tcp_t tcp_{};
   uv_write_t write_request_{};
   uv_shutdown_t shutdown_request_{};

@@ -5,6 +5,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <sstream>
 #include <utility>
 
@@ -43,36 +45,42 @@ struct ControlSocket::Caller final : Timed {
 };
 
 std::string ControlSocket::open(const std::string& path) {
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) return path + " is too long a name for a socket";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return path + " is too long a name for a socket";
+  path.copy(address.sun_path, path.size());
   ::unlink(path.c_str());
-  pipe_ = new uv_pipe_t;
-  uv_pipe_init(reactor_.loop(), pipe_, 0);
-  pipe_->data = this;
-  int error = uv_pipe_bind(pipe_, path.c_str());
-  if (error == 0 && ::chmod(path.c_str(), kMode) != 0) error = UV_EACCES;
-  const auto connected = [](uv_stream_t* stream, int status) {
-    if (status == 0) static_cast<ControlSocket*>(stream->data)->on_connection(stream);
-  };
-  if (error == 0) error = uv_listen(reinterpret_cast<uv_stream_t*>(pipe_), static_cast<int>(kCallersMax), connected);
-  if (error == 0) return {};
-  close();
-  return path + ": " + uv_strerror(error);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return path + ": " + std::strerror(errno);
+  auto acceptor =
+      std::make_unique<Acceptor>(reactor_, fd, Acceptor::Callbacks{[this](int taken) { on_taken(taken); }, [](int) {}});
+  int error = 0;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::chmod(path.c_str(), kMode) != 0 || ::listen(fd, static_cast<int>(kCallersMax)) != 0)
+    error = errno;
+  if (error == 0) error = acceptor->start();
+  if (error != 0) return path + ": " + std::strerror(error);
+  path_ = path;
+  acceptor_ = std::move(acceptor);
+  return {};
 }
 
 void ControlSocket::close() {
-  if (pipe_ == nullptr) return;
-  // Removes the path, too.
-  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(pipe_, nullptr)),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_pipe_t*>(handle); });
+  if (acceptor_ == nullptr) return;
+  acceptor_.reset();
+  ::unlink(path_.c_str());
   for (Caller* caller : std::set(callers_)) caller->close();
 }
 
-void ControlSocket::on_connection(uv_stream_t* listener) {
+void ControlSocket::on_taken(int fd) {
   auto* caller = new Caller(*this);
   uv_pipe_init(reactor_.loop(), &caller->pipe, 0);
   caller->pipe.data = caller;
   callers_.insert(caller);
-  if (uv_accept(listener, reinterpret_cast<uv_stream_t*>(&caller->pipe)) != 0) return caller->close();
+  if (uv_pipe_open(&caller->pipe, fd) != 0) {
+    ::close(fd);
+    return caller->close();
+  }
   if (callers_.size() > kCallersMax)
     return caller->answer({exit_status::kTemporaryFailure, "too many ask at once; ask again later\n"});
   reactor_.deadlines().set(*caller, reactor_.now() + kRequestTime);

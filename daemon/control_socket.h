@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/acceptor.h"
 #include "daemon/operator.h"
 #include "daemon/reactor.h"
 
@@ -36,11 +37,12 @@ class ControlSocket {
 
  private:
   struct Caller;
-  void on_connection(uv_stream_t* listener);
+  void on_taken(int fd);
 
   Reactor& reactor_;
   Handle handle_;
-  uv_pipe_t* pipe_ = nullptr;
+  std::string path_;
+  std::unique_ptr<Acceptor> acceptor_;
   std::set<Caller*> callers_;
 };
 

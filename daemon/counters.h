@@ -7,6 +7,7 @@
 #include <map>
 
 #include "daemon/refusals.h"
+#include "daemon/repeats.h"
 #include "proto/error.h"
 
 namespace cproto {
@@ -23,8 +24,14 @@ struct PeerCounters {
   std::uint64_t refusals = 0;        // messages
   std::uint64_t handshake_failures = 0;
   std::uint64_t silent_probes = 0;             // connections that closed before their first byte
+  std::uint64_t accept_failures = 0;           // connections that had to wait for a descriptor
   std::map<ErrorCode, std::uint64_t> refused;  // connections, handshakes and messages, by the code they were told
   Refusals last_refused;
+  // How much is said of those who never become clients: somebody may try for hours.
+  Repeats stranger_lines{kLinesAMinute};
+  Repeats refused_lines{kLinesAMinute};
+
+  static constexpr unsigned kLinesAMinute = 100;
 };
 
 // Observations by size, as Prometheus has them.

@@ -52,9 +52,9 @@ int status_of_errno(int error) {
 
 int status_of_listening(int error) {
   switch (error) {
-    case UV_EACCES:
-    case UV_EPERM: return exit_status::kNoPermission;
-    case UV_EINVAL: return exit_status::kConfig;
+    case EACCES:
+    case EPERM: return exit_status::kNoPermission;
+    case EINVAL: return exit_status::kConfig;
     default: return exit_status::kOsError;
   }
 }
@@ -136,10 +136,10 @@ Daemon::Outcome Daemon::open() {
   ::signal(SIGTERM, end_at_once);
   ::signal(SIGINT, end_at_once);
   ::signal(SIGHUP, SIG_IGN);  // the configuration has just been read
-  check_descriptors(config_.limits.connections, log_);
+  const ConnectionLimits limits = connection_limits();
   ::umask(027);
   if (Outcome outcome = open_store(); outcome.status != 0) return outcome;
-  if (Outcome outcome = open_listener(); outcome.status != 0) return outcome;
+  if (Outcome outcome = open_listener(limits); outcome.status != 0) return outcome;
   health_ =
       std::make_unique<Health>(reactor_.now(), HealthOptions{watchdog_interval(), config_.store.directory, inbox()},
                                log_, notify, [this] { return status_line(); });
@@ -194,20 +194,12 @@ Daemon::Outcome Daemon::open_store() {
   return {};
 }
 
-Daemon::Outcome Daemon::open_listener() {
-  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{reactor_,
-                                                                *store_,
-                                                                log_,
-                                                                counters_,
-                                                                world_,
-                                                                server_options(config_),
-                                                                config_.session.window_bytes,
-                                                                Bytes(kReadSize),
-                                                                {},
-                                                                {}});
-  ListenerOptions options{config_.listen.host,        config_.listen.port,
-                          config_.limits.connections, config_.limits.connections_per_address,
-                          config_.listen.insecure,    take_inherited_sockets()};
+Daemon::Outcome Daemon::open_listener(const ConnectionLimits& limits) {
+  shared_ = std::make_unique<ConnectionShared>(ConnectionShared{reactor_, *store_, log_, counters_, world_,
+                                                                server_options(config_), config_.session.window_bytes,
+                                                                Bytes(kReadSize)});
+  ListenerOptions options{config_.listen.host, config_.listen.port, limits, config_.listen.insecure,
+                          take_inherited_sockets()};
   listener_ = std::make_unique<Listener>(*shared_, options);
   if (const auto problem = listener_->open()) return {status_of_listening(problem->error), problem->sentence};
   store_->set_on_room([this] { listener_->on_room(); });
@@ -263,7 +255,8 @@ DaemonView Daemon::view() {
           config_.store.directory,
           inbox(),
           health_->trouble(),
-          is_draining_};
+          is_draining_,
+          listener_->handshakes()};
 }
 
 // --- reloading ---
@@ -317,15 +310,20 @@ std::vector<std::string> Daemon::apply(const Config& next) {
   config_ = std::move(merged);
   shared_->session = server_options(config_);
   shared_->window_bytes = config_.session.window_bytes;
-  listener_->set_limits(config_.limits.connections, config_.limits.connections_per_address);
+  listener_->set_limits(connection_limits());
   store_->set_limits(registry_options(config_));
   store_->set_limits(space_limits(config_));
   store_->set_memory(config_.limits.memory);
   store_->set_forget(forget_options(config_));
   store_->set_existing_file(config_.inbox.existing_file);
   hooks_.set_level(config_.log.level);
-  check_descriptors(config_.limits.connections, log_);
   return later;
+}
+
+ConnectionLimits Daemon::connection_limits() {
+  const Config::Limits& limits = config_.limits;
+  return {limits.connections, limits.connections_per_address, limits.handshakes_pending,
+          check_descriptors(limits.connections, log_)};
 }
 
 // --- stopping ---

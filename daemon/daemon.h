@@ -44,7 +44,7 @@ class Daemon final : private Timed {
 
  private:
   Outcome open_store();
-  Outcome open_listener();
+  Outcome open_listener(const ConnectionLimits& limits);
   void open_control();
   void start_signals();
   void say_ready();
@@ -54,6 +54,7 @@ class Daemon final : private Timed {
   Reply reload();
   std::vector<std::string> mistakes_in(const LoadResult& loaded) const;
   std::vector<std::string> apply(const Config& next);
+  ConnectionLimits connection_limits();
 
   void drain();
   void finish_draining();

@@ -3,6 +3,7 @@
 // simulator runs it too. Two implementations: libuv's thread pool, and one in memory that can lose, tear and refuse.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "proto/bytes.h"
 #include "proto/digest.h"
 #include "proto/message.h"
+#include "proto/options.h"
 #include "proto/time.h"
 
 namespace cproto {
@@ -101,6 +103,15 @@ struct JobResult {
 };
 
 using Job = std::vector<FileOp>;
+
+// The names that move_beside tries: the target's own, then with a number. One that would be too long loses its end to
+// it.
+inline std::string name_beside(const std::string& target, unsigned number) {
+  if (number == 0) return target;
+  const std::string suffix = "~" + std::to_string(number);
+  const std::size_t name = target.find_last_of('/') + 1;
+  return target.substr(0, name + std::min(target.size() - name, kFileNameMax - suffix.size())) + suffix;
+}
 
 class Disk {
  public:

@@ -1,11 +1,17 @@
 #include "daemon/listener.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "config/address.h"
+#include "config/wording.h"
 #include "daemon/surroundings.h"
 
 namespace cproto {
@@ -13,7 +19,7 @@ namespace cproto {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr Duration kSayAgain = 60s;  // repeats are counted, not repeated
+// Who is refused, or makes room, comes back after so long.
 constexpr Duration kComeBack = 5s;
 
 std::string with_port(const std::string& host, std::uint16_t port) {
@@ -44,10 +50,10 @@ struct LocalAddress {
   std::uint16_t port = 0;
 };
 
-LocalAddress local_address(const uv_tcp_t& tcp) {
+LocalAddress local_address(int fd) {
   sockaddr_storage storage{};
-  int size = sizeof storage;
-  if (uv_tcp_getsockname(&tcp, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {"?"};
+  socklen_t size = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {"?"};
   char name[64] = "?";
   uv_ip_name(reinterpret_cast<const sockaddr*>(&storage), name, sizeof name);
   const bool is_six = storage.ss_family == AF_INET6;
@@ -55,29 +61,47 @@ LocalAddress local_address(const uv_tcp_t& tcp) {
                              : reinterpret_cast<const sockaddr_in*>(&storage)->sin_port)};
 }
 
-}  // namespace
-
-struct Listener::Socket {
-  uv_tcp_t tcp{};
-  Listener* owner = nullptr;
-  static void close(Socket* socket) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&socket->tcp),
-             [](uv_handle_t* handle) { delete static_cast<Socket*>(handle->data); });
-  }
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
 };
+
+// nullopt if `host` is no address.
+std::optional<SocketAddress> socket_address(const std::string& host, std::uint16_t port) {
+  SocketAddress address;
+  const bool is_six = host.find(':') != std::string::npos;
+  auto* four = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* six = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  address.size = is_six ? sizeof *six : sizeof *four;
+  const int error = is_six ? uv_ip6_addr(host.c_str(), port, six) : uv_ip4_addr(host.c_str(), port, four);
+  if (error != 0) return std::nullopt;
+  return address;
+}
+
+// Returns 0 or errno.
+int bind_to(int fd, const SocketAddress& address) {
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // An address that does not exist yet (a VPN, DHCP) is bound all the same.
+  ::setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  if (address.storage.ss_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  return ::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0 ? 0 : errno;
+}
+
+}  // namespace
 
 Listener::Listener(ConnectionShared& shared, const ListenerOptions& options)
     : shared_(shared), options_(options), port_(options.port) {
   shared_.on_waiting = [this](Connection& connection) { waiting_.push_back(&connection); };
-  shared_.on_gone = [this](Connection& connection) { on_gone(connection); };
+  shared_.on_opened = [this](Connection& connection) { handshakes_.erase(connection.serial()); };
+  shared_.on_closing = [this](Connection& connection) { on_closing(connection); };
+  shared_.on_gone = [this](Connection& connection) {
+    connections_.erase(&connection);
+    if (connections_.empty() && on_empty_) on_empty_();
+  };
 }
 
 Listener::~Listener() { stop_listening(); }
-
-void Listener::set_limits(std::uint32_t connections_max, std::uint32_t connections_per_address_max) {
-  options_.connections_max = connections_max;
-  options_.connections_per_address_max = connections_per_address_max;
-}
 
 std::unique_ptr<Listener::Problem> Listener::open() {
   if (!options_.inherited.empty()) return open_inherited();
@@ -86,7 +110,7 @@ std::unique_ptr<Listener::Problem> Listener::open() {
   for (const std::string& host : hosts) {
     auto problem = open_one(host);
     // A host without IPv6 is no reason not to serve the others.
-    if (problem && problem->error == UV_EAFNOSUPPORT && hosts.size() > 1) {
+    if (problem && problem->error == EAFNOSUPPORT && hosts.size() > 1) {
       shared_.log.warn(LogEvent::listening, problem->sentence + "; going on without it");
       continue;
     }
@@ -98,69 +122,53 @@ std::unique_ptr<Listener::Problem> Listener::open() {
     is_open_to_others_ = is_open_to_others_ || !is_loopback(host);
   }
   addresses_ = joined(bound);
-  return sockets_.empty() ? std::make_unique<Problem>(Problem{UV_EADDRNOTAVAIL, "no address to listen on"}) : nullptr;
+  return acceptors_.empty() ? std::make_unique<Problem>(Problem{EADDRNOTAVAIL, "no address to listen on"}) : nullptr;
 }
 
 std::unique_ptr<Listener::Problem> Listener::open_one(const std::string& host) {
-  sockaddr_storage address{};
-  const bool is_six = host.find(':') != std::string::npos;
-  int error = is_six ? uv_ip6_addr(host.c_str(), port_, reinterpret_cast<sockaddr_in6*>(&address))
-                     : uv_ip4_addr(host.c_str(), port_, reinterpret_cast<sockaddr_in*>(&address));
-  auto* socket = new Socket;
-  socket->owner = this;
-  const int init = uv_tcp_init_ex(shared_.reactor.loop(), &socket->tcp, is_six ? AF_INET6 : AF_INET);
-  socket->tcp.data = socket;
-  if (init != 0) {
-    delete socket;
-    return std::make_unique<Problem>(Problem{init, with_port(host, port_) + ": " + uv_strerror(init)});
+  const std::string where = with_port(host, port_);
+  const auto address = socket_address(host, port_);
+  int error = address ? 0 : EINVAL;
+  int fd = -1;
+  if (address) {
+    fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    error = fd < 0 ? errno : bind_to(fd, *address);
   }
-  uv_os_fd_t fd = -1;
-  uv_fileno(reinterpret_cast<uv_handle_t*>(&socket->tcp), &fd);
-  const int on = 1;
-  // An address that does not exist yet (a VPN, DHCP) is bound all the same.
-  setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-  if (error == 0)
-    error = uv_tcp_bind(&socket->tcp, reinterpret_cast<sockaddr*>(&address), is_six ? UV_TCP_IPV6ONLY : 0);
-  if (error == 0) error = listen(socket);
-  if (error != 0) {
-    Socket::close(socket);
-    const std::string where = with_port(host, port_);
-    if (error == UV_EADDRINUSE)
-      return std::make_unique<Problem>(Problem{
-          error, where + " is in use (another cprotod? see: ss -ltnp 'sport = :" + std::to_string(port_) + "')"});
-    return std::make_unique<Problem>(Problem{error, where + ": " + uv_strerror(error) + port_hint(-error, port_)});
+  if (error == 0) {
+    const std::uint16_t port = local_address(fd).port;
+    error = listen(fd);
+    if (error == 0 && port_ == 0) port_ = port;
+  } else if (fd >= 0) {
+    ::close(fd);
   }
-  sockets_.push_back(socket);
-  if (port_ == 0) port_ = local_address(socket->tcp).port;
-  return nullptr;
+  if (error == 0) return nullptr;
+  if (error == EADDRINUSE)
+    return std::make_unique<Problem>(
+        Problem{error, where + " is in use (another cprotod? see: ss -ltnp 'sport = :" + std::to_string(port_) + "')"});
+  return std::make_unique<Problem>(Problem{error, where + ": " + std::strerror(error) + port_hint(error, port_)});
 }
 
-int Listener::listen(Socket* socket) {
-  const auto connected = [](uv_stream_t* stream, int status) {
-    static_cast<Socket*>(stream->data)->owner->on_connection(stream, status);
-  };
-  return uv_listen(reinterpret_cast<uv_stream_t*>(&socket->tcp), kBacklog, connected);
+int Listener::listen(int fd) {
+  auto acceptor = std::make_unique<Acceptor>(
+      shared_.reactor, fd,
+      Acceptor::Callbacks{[this](int taken) { on_taken(taken); }, [this](int error) { on_not_taken(error); }});
+  if (::listen(fd, kBacklog) != 0) return errno;
+  const int error = acceptor->start();
+  if (error == 0) acceptors_.push_back(std::move(acceptor));
+  return error;
 }
 
 // sd_listen_fds(3): bound and listening already.
 std::unique_ptr<Listener::Problem> Listener::open_inherited() {
   std::vector<std::string> found;
   for (const int fd : options_.inherited) {
-    auto* socket = new Socket;
-    socket->owner = this;
-    uv_tcp_init(shared_.reactor.loop(), &socket->tcp);
-    socket->tcp.data = socket;
-    int error = uv_tcp_open(&socket->tcp, fd);
-    if (error == 0) error = listen(socket);
-    if (error != 0) {
-      Socket::close(socket);
+    const LocalAddress address = local_address(fd);
+    if (const int error = listen(fd); error != 0) {
       stop_listening();
       return std::make_unique<Problem>(Problem{error, "inherited descriptor " + std::to_string(fd) +
-                                                          " is no TCP socket to listen on: " + uv_strerror(error) +
+                                                          " is no TCP socket to listen on: " + std::strerror(error) +
                                                           " (see ListenStream= in cprotod.socket)"});
     }
-    sockets_.push_back(socket);
-    const LocalAddress address = local_address(socket->tcp);
     found.push_back(with_port(address.host, address.port));
     port_ = address.port;
     is_open_to_others_ = is_open_to_others_ || !is_loopback(address.host);
@@ -169,9 +177,9 @@ std::unique_ptr<Listener::Problem> Listener::open_inherited() {
   if (is_open_to_others_ && !options_.may_be_open) {
     stop_listening();
     return std::make_unique<Problem>(
-        Problem{UV_EINVAL, "inherited sockets listen on " + addresses_ +
-                               ": other hosts could send without encryption; say [listen] insecure = true, or change "
-                               "cprotod.socket"});
+        Problem{EINVAL, "inherited sockets listen on " + addresses_ +
+                            ": other hosts could send without encryption; say [listen] insecure = true, or change "
+                            "cprotod.socket"});
   }
   std::vector<std::string> wanted = to_addresses(options_.hosts);
   for (std::string& host : wanted) host = with_port(host, options_.port);
@@ -182,50 +190,79 @@ std::unique_ptr<Listener::Problem> Listener::open_inherited() {
   return nullptr;
 }
 
-// Pre: the connection in question is counted already.
-bool Listener::is_too_many(const std::string& host) const {
-  if (options_.connections_max > 0 && connections_.size() > options_.connections_max) return true;
-  const auto it = per_address_.find(host);
-  return options_.connections_per_address_max > 0 && it != per_address_.end() &&
-         it->second > options_.connections_per_address_max;
-}
-
-void Listener::on_connection(uv_stream_t* listener, int status) {
-  if (status < 0)
-    return shared_.log.warn(LogEvent::few_descriptors,
-                            std::string("a connection could not be taken: ") + uv_strerror(status));
-  auto owned = std::make_unique<Connection>(shared_);
+void Listener::on_taken(int fd) {
+  auto owned = std::make_unique<Connection>(shared_, ++last_serial_);
   Connection& connection = *owned;
   connections_.emplace(&connection, std::move(owned));
-  if (const int error = connection.accept(listener); error != 0) {
-    shared_.log.warn(LogEvent::few_descriptors, std::string("a connection could not be taken: ") + uv_strerror(error));
-    return connection.close();
-  }
+  ++open_;
+  handshakes_.emplace(connection.serial(), &connection);
+  const int error = connection.open(fd);
   ++per_address_[connection.host()];
-  if (!is_too_many(connection.host())) return;
-  ++refused_;
-  ++shared_.counters.refused[ErrorCode::too_many_connections];
-  const Instant now = shared_.reactor.now();
-  if (now - kSayAgain >= refusal_said_at_) {
-    shared_.log.warn(LogEvent::too_many_connections,
-                     connection.host() + ": too many connections; refused (" + std::to_string(refused_) + " so far)",
-                     {.peer = connection.host(), .error = error_name(ErrorCode::too_many_connections)});
-    refusal_said_at_ = now;
-  }
-  connection.refuse(Error::retry_after(ErrorCode::too_many_connections, kComeBack));
+  if (error != 0) return connection.close();  // gone already
+  if (const Limit limit = exceeded(connection.host()); limit != Limit::none) make_room(connection, limit);
 }
 
-void Listener::on_gone(Connection& connection) {
+void Listener::on_not_taken(int error) {
+  ++shared_.counters.accept_failures;
+  if (const auto more = failures_.note(shared_.reactor.now()))
+    shared_.log.warn(LogEvent::few_descriptors, std::string("connections have to wait: ") + std::strerror(error) +
+                                                    "; those that are there go on" + *more);
+}
+
+// Pre: the connection in question is counted already.
+Listener::Limit Listener::exceeded(const std::string& host) const {
+  const auto is_above = [](std::uint64_t count, std::uint64_t limit) { return limit > 0 && count > limit; };
+  const ConnectionLimits& limits = options_.limits;
+  if (is_above(per_address_.at(host), limits.per_address)) return Limit::per_address;
+  if (is_above(open_, limits.all)) return Limit::all;
+  if (is_above(open_, limits.descriptors)) return Limit::descriptors;
+  if (is_above(handshakes_.size(), limits.handshakes)) return Limit::handshakes;
+  return Limit::none;
+}
+
+void Listener::make_room(Connection& newest, Limit limit) {
+  Connection* goes = oldest_handshake_of(newest.host());
+  if (goes == &newest && limit != Limit::per_address) goes = handshakes_.begin()->second;
+  const bool was_told = goes->refuse(Error::retry_after(ErrorCode::too_many_connections, kComeBack));
+  if (was_told) say_refused(*goes, limit);
+}
+
+// Pre: there is one.
+Connection* Listener::oldest_handshake_of(const std::string& host) const {
+  return std::find_if(handshakes_.begin(), handshakes_.end(),
+                      [&](const auto& one) { return one.second->host() == host; })
+      ->second;
+}
+
+void Listener::say_refused(const Connection& connection, Limit limit) {
+  const auto more = refusals_.note(shared_.reactor.now());
+  if (!more) return;
+  const ConnectionLimits& limits = options_.limits;
+  const auto reached = [](const char* key, std::uint64_t value) { return std::string(key) + " = " + grouped(value); };
+  std::string why;
+  switch (limit) {
+    case Limit::none: break;
+    case Limit::all: why = reached("limits.connections", limits.all); break;
+    case Limit::per_address: why = reached("limits.connections_per_address", limits.per_address); break;
+    case Limit::handshakes: why = reached("limits.handshakes_pending", limits.handshakes); break;
+    case Limit::descriptors:
+      why = "there are descriptors for " + counted(limits.descriptors, {"connection", "connections"});
+      break;
+  }
+  shared_.log.warn(LogEvent::too_many_connections,
+                   connection.host() + ": too many connections (" + why + "); refused" + *more,
+                   {.peer = connection.host(), .error = error_name(ErrorCode::too_many_connections)});
+}
+
+void Listener::on_closing(Connection& connection) {
+  --open_;
+  handshakes_.erase(connection.serial());
   std::erase(waiting_, &connection);
   const auto it = per_address_.find(connection.host());
   if (it != per_address_.end() && --it->second == 0) per_address_.erase(it);
-  connections_.erase(&connection);
-  if (connections_.empty() && on_empty_) on_empty_();
 }
 
-void Listener::stop_listening() {
-  for (Socket* socket : std::exchange(sockets_, {})) Socket::close(socket);
-}
+void Listener::stop_listening() { acceptors_.clear(); }
 
 void Listener::pause_all(Duration retry_after) {
   for (auto& [connection, owned] : connections_) connection->pause(retry_after);

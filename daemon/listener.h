@@ -1,25 +1,39 @@
 // The sockets the daemon listens on, and the connections that came from them. Counts and limits; what is said on a
 // connection is not its business.
+//
+// At a limit, whoever has not completed its handshake makes room for the newest, the oldest first: so a flood of those
+// who take their time over it fills nothing, and a client needs only to be done before a whole limit's worth came
+// behind it. An address pays with its own, as long as it has any. Where nobody can make room, the newest is refused.
 #pragma once
 
 #include <uv.h>
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/acceptor.h"
 #include "daemon/connection.h"
+#include "daemon/repeats.h"
 
 namespace cproto {
 
+// Of connections. 0: no limit.
+struct ConnectionLimits {
+  std::uint64_t all = 0;
+  std::uint64_t per_address = 0;
+  std::uint64_t handshakes = 0;   // not yet complete
+  std::uint64_t descriptors = 0;  // how many there are descriptors for, beside those the store needs
+};
+
 struct ListenerOptions {
-  std::vector<std::string> hosts;     // addresses, or "*"
-  std::uint16_t port = 0;             // 0: a free one
-  std::uint32_t connections_max = 0;  // 0: no limit, as for the next
-  std::uint32_t connections_per_address_max = 0;
+  std::vector<std::string> hosts;  // addresses, or "*"
+  std::uint16_t port = 0;          // 0: a free one
+  ConnectionLimits limits;
   bool may_be_open = false;  // [listen] insecure: to other hosts than this one
   std::vector<int>
       inherited;  // listening sockets of the service manager: then `hosts` and `port` only say what to expect
@@ -33,13 +47,13 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   struct Problem {
-    int error = 0;  // of libuv
+    int error = 0;  // errno
     std::string sentence;
   };
   // Binds and listens on every host. On a problem nothing is left open.
   [[nodiscard]] std::unique_ptr<Problem> open();
   // Changes the limits of a running one.
-  void set_limits(std::uint32_t connections_max, std::uint32_t connections_per_address_max);
+  void set_limits(const ConnectionLimits& limits) { options_.limits = limits; }
   // "127.0.0.1:7780, [::1]:7780"
   const std::string& addresses() const { return addresses_; }
   // Something it listens on is no loopback address.
@@ -55,31 +69,40 @@ class Listener {
   void on_room();
 
   std::size_t connections() const { return connections_.size(); }
-  std::uint64_t refused() const { return refused_; }
+  // Of them, with a handshake not yet complete.
+  std::size_t handshakes() const { return handshakes_.size(); }
   void set_on_empty(std::function<void()> on_empty) { on_empty_ = std::move(on_empty); }
 
  private:
-  struct Socket;
+  enum class Limit : std::uint8_t { none, all, per_address, handshakes, descriptors };
+
   std::unique_ptr<Problem> open_one(const std::string& host);
   std::unique_ptr<Problem> open_inherited();
-  // Binds nothing: the socket is.
-  int listen(Socket* socket);
-  void on_connection(uv_stream_t* listener, int status);
-  void on_gone(Connection& connection);
-  bool is_too_many(const std::string& host) const;
+  // `fd` is bound, and listens from now on. Returns 0 or errno; it is closed then.
+  int listen(int fd);
+  void on_taken(int fd);
+  void on_not_taken(int error);
+  void on_closing(Connection& connection);
+  Limit exceeded(const std::string& host) const;
+  void make_room(Connection& newest, Limit limit);
+  Connection* oldest_handshake_of(const std::string& host) const;
+  void say_refused(const Connection& connection, Limit limit);
 
   ConnectionShared& shared_;
   ListenerOptions options_;
   std::uint16_t port_;
   std::string addresses_;
   bool is_open_to_others_ = false;
-  std::vector<Socket*> sockets_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
+  std::size_t open_ = 0;                             // of the connections; the others are closing
+  std::map<std::uint64_t, Connection*> handshakes_;  // not yet complete, in the order they came
   std::unordered_map<std::string, std::uint32_t> per_address_;
   std::vector<Connection*> waiting_;
   std::function<void()> on_empty_;
-  std::uint64_t refused_ = 0;
-  Instant refusal_said_at_ = Instant::min();
+  std::uint64_t last_serial_ = 0;
+  Repeats refusals_;
+  Repeats failures_;
 };
 
 }  // namespace cproto

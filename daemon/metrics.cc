@@ -56,6 +56,10 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 void add_connections(Exposition& out, const DaemonView& view) {
   const PeerCounters& counters = view.counters;
   out.gauge("cproto_connections", "Connections open now.", static_cast<double>(view.connections));
+  out.gauge("cproto_handshakes_pending", "Of them, with a handshake not yet complete.",
+            static_cast<double>(view.handshakes));
+  out.counter("cproto_connections_delayed_total", "Times that connections had to wait for descriptors.",
+              counters.accept_failures);
   out.counter("cproto_connections_accepted_total", "Connections taken.", counters.connections);
   out.counter("cproto_connections_silent_total", "Connections that said nothing.", counters.silent_probes);
   out.counter("cproto_handshakes_total", "Handshakes completed.", counters.sessions);

@@ -112,6 +112,12 @@ void Peer::handle_timeout() {
   turn();
 }
 
+void Peer::turn_away(ErrorCode why) {
+  is_refused_ = true;
+  ++counters_.handshake_failures;
+  ++counters_.refused[why];
+}
+
 void Peer::on_writable() { turn(); }
 
 void Peer::pause(Duration retry_after) {
@@ -141,11 +147,7 @@ void Peer::on_superseded() {
 // Told to come back rather than left waiting: so its user learns why. What it was told of a message stays true.
 void Peer::on_trouble(const Error& trouble) {
   if (session_.wants_finish()) return;
-  if (!is_opened_) {
-    is_refused_ = true;
-    ++counters_.handshake_failures;
-    ++counters_.refused[trouble.code];
-  }
+  if (!is_opened_) turn_away(trouble.code);
   session_.end(trouble);
   turn();
 }
@@ -163,6 +165,7 @@ void Peer::on_event(ServerEvent& event) {
                  [&](server_event::Opened&) {
                    is_opened_ = true;
                    ++counters_.sessions;
+                   wire_.on_opened();
                    if (entry_ != nullptr) log_.on_opened(*entry_);
                  },
                  [&](server_event::Received& run) {
@@ -215,7 +218,7 @@ void Peer::count_refused(const Refusal& refusal) {
   ++counters_.refusals;
   ++counters_.refused[refusal.code];
   entry_->last_error = refusal.code;
-  log_.on_message_refused(*entry_, refusal.code);
+  log_.on_message_refused(world_.now(), *entry_, refusal.code);
 }
 
 void Peer::on_message_refused(const Refusal& refusal) {
@@ -241,11 +244,11 @@ void Peer::on_hello(const Syn& syn) {
 }
 
 void Peer::refuse(const Syn& syn, const Error& error) {
+  // The same client again and again, and many clients at once: neither fills the log.
   const std::uint64_t times = counters_.last_refused.note(world_.now(), syn.client_id, error.code, log_.address());
-  if (times > 0) log_.on_refused(syn, error, times);
-  ++counters_.handshake_failures;
-  ++counters_.refused[error.code];
-  is_refused_ = true;
+  const auto more = times > 0 ? counters_.refused_lines.note(world_.now()) : std::nullopt;
+  if (more) log_.on_refused(syn, error, times, *more);
+  turn_away(error.code);
   session_.refuse(error);
 }
 
@@ -274,7 +277,7 @@ void Peer::on_stranger(const Error& error) {
     ++counters_.handshake_failures;
     if (error.code != ErrorCode::none) ++counters_.refused[error.code];
   }
-  log_.on_stranger(error);
+  if (const auto more = counters_.stranger_lines.note(world_.now())) log_.on_stranger(error, *more);
 }
 
 ConnectionView Peer::view() {

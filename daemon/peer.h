@@ -31,6 +31,8 @@ class Wire {
   virtual void shut_down() = 0;
   // The peer must not be used again once this returns; it may be gone.
   virtual void finish() = 0;
+  // The handshake is complete.
+  virtual void on_opened() {}
   virtual void set_reading(bool is_reading) = 0;
 };
 
@@ -49,6 +51,8 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
   // The connection is gone, whatever the session thinks.
   void on_lost();
   void handle_timeout();
+  // It makes room for others. on_lost() is next, and nothing is said of it. Pre: its handshake is not complete.
+  void turn_away(ErrorCode why);
   // The wire can take more.
   void on_writable();
   // Bytes that may be read for now.

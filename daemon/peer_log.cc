@@ -39,11 +39,11 @@ void PeerLog::on_input(ByteView input) {
     first_bytes_ += as_text(input.first(std::min(input.size(), kFirstBytes - first_bytes_.size())));
 }
 
-void PeerLog::on_stranger(const Error& error) {
+void PeerLog::on_stranger(const Error& error, const std::string& more) {
   const bool is_known = error.code != ErrorCode::none;
   const std::string code = is_known ? error_name(error.code) : "";
   const LogFields fields{.peer = address_, .error = code};
-  const auto say = [&](const std::string& what) { log_.info(LogEvent::not_a_client, address_ + what, fields); };
+  const auto say = [&](const std::string& what) { log_.info(LogEvent::not_a_client, address_ + what + more, fields); };
   if (!has_said_something_ && !is_known) return log_.debug(address_ + " connected and closed without a word", fields);
   if (!has_said_something_) return say(" connected and said nothing; closed");
   if (looks_like_http(first_bytes_)) return say(" speaks HTTP, not cproto; closed");
@@ -52,11 +52,11 @@ void PeerLog::on_stranger(const Error& error) {
   say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
 }
 
-void PeerLog::on_refused(const Syn& syn, const Error& error, std::uint64_t times) {
+void PeerLog::on_refused(const Syn& syn, const Error& error, std::uint64_t times, const std::string& more) {
   const std::string code = error_name(error.code);
   log_.warn(LogEvent::client_refused,
             (syn.client_id.empty() ? "a client" : syn.client_id) + " (" + address_ + ") is refused: " + code + ", " +
-                error.sentence + (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""),
+                error.sentence + (times > 1 ? " (" + grouped(times) + " times since it was last said)" : "") + more,
             {.client = syn.client_id, .peer = address_, .channel = syn.channel, .error = code});
 }
 
@@ -93,9 +93,10 @@ void PeerLog::on_turn(Instant now, const SessionEntry& entry) {
         entry);
 }
 
-void PeerLog::on_message_refused(const SessionEntry& entry, ErrorCode code) {
-  write(Severity::warn, LogEvent::message_refused, name(entry) + ": a message was refused (" + error_name(code) + ")",
-        entry, code);
+void PeerLog::on_message_refused(Instant now, const SessionEntry& entry, ErrorCode code) {
+  if (const auto more = refused_messages_.note(now))
+    write(Severity::warn, LogEvent::message_refused,
+          name(entry) + ": a message was refused (" + error_name(code) + ")" + *more, entry, code);
 }
 
 void PeerLog::on_superseded(const SessionEntry& entry) {

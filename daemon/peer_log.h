@@ -1,11 +1,12 @@
 // What is said of one connection: a line when a session ends, one more if it lasts, one for each connection lost and
-// regained, and at most one for whoever never became a client. `journalctl CPROTO_CLIENT=…` tells a client's story from
-// these.
+// regained, one a minute for messages refused, and at most one for whoever never became a client. `journalctl
+// CPROTO_CLIENT=…` tells a client's story from these.
 #pragma once
 
 #include <string>
 
 #include "daemon/log.h"
+#include "daemon/repeats.h"
 #include "daemon/session_registry.h"
 #include "proto/bytes.h"
 #include "proto/error.h"
@@ -26,9 +27,9 @@ class PeerLog {
   // Its first bytes tell what it is, should it be no client.
   void on_input(ByteView input);
   bool has_said_something() const { return has_said_something_; }
-  void on_stranger(const Error& error);
-  // `times`: since it was last said.
-  void on_refused(const Syn& syn, const Error& error, std::uint64_t times);
+  // `more` goes behind the line (Repeats); `times`: of this client, since it was last said.
+  void on_stranger(const Error& error, const std::string& more);
+  void on_refused(const Syn& syn, const Error& error, std::uint64_t times, const std::string& more);
 
   // --- clients ---
   // The SYN was heard and the session is this connection's.
@@ -37,7 +38,7 @@ class PeerLog {
   void on_opened(const SessionEntry& entry);
   // Call now and then.
   void on_turn(Instant now, const SessionEntry& entry);
-  void on_message_refused(const SessionEntry& entry, ErrorCode code);
+  void on_message_refused(Instant now, const SessionEntry& entry, ErrorCode code);
   void on_superseded(const SessionEntry& entry);
   void on_waiting_too_long(const SessionEntry& entry);
   // The close of PROTOCOL §7.
@@ -57,6 +58,7 @@ class PeerLog {
   std::string first_bytes_;
   std::string terms_;  // "burst, window 32,767, packets to 64KiB"
   Position begin_;     // where the session stood when this connection came
+  Repeats refused_messages_;
   bool has_said_something_ = false;
   bool is_resumed_ = false;
   bool has_lasted_ = false;

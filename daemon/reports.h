@@ -21,6 +21,7 @@ struct DaemonView {
   std::string inbox;
   std::string trouble;  // Health's; empty while all is well
   bool is_draining = false;
+  std::size_t handshakes = 0;  // connections with one not yet complete
 };
 
 enum class Form : std::uint8_t { text, json };

@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::uint32_t kInboxMode = 02750;
 constexpr std::uint16_t kFirstFreePort = 1024;
-// Descriptors besides those of connections: logs of the inbox, segments, parts.
+// Descriptors that no connection gets: logs of the inbox, segments, parts, those who ask by cprotoctl. Where there are
+// few, half of them.
 constexpr std::uint64_t kOtherDescriptors = 640;
 
 std::string drop_in(const std::string& lines) {
@@ -49,12 +50,14 @@ std::string volatile_file_system(const std::string& directory) {
 
 }  // namespace
 
-void check_descriptors(std::uint64_t connections, Log& log) {
+std::uint64_t check_descriptors(std::uint64_t connections, Log& log) {
   const std::uint64_t limit = raise_descriptor_limit();
-  if (connections == 0 || limit >= connections + kOtherDescriptors) return;
-  log.warn(LogEvent::few_descriptors, "limits.connections is " + grouped(connections) + ", but only " + grouped(limit) +
-                                          " descriptors may be open (LimitNOFILE=, ulimit -n): enough for " +
-                                          grouped(limit - std::min(limit, kOtherDescriptors)) + " connections");
+  const std::uint64_t enough_for = limit - std::min(limit / 2, kOtherDescriptors);
+  if (connections > 0 && enough_for < connections)
+    log.warn(LogEvent::few_descriptors, "limits.connections is " + grouped(connections) + ", but only " +
+                                            grouped(limit) + " descriptors may be open (LimitNOFILE=, ulimit -n): " +
+                                            "enough for " + grouped(enough_for) + " connections");
+  return enough_for;
 }
 
 void check_file_system(const std::string& directory, Log& log) {

@@ -8,8 +8,9 @@
 
 namespace cproto {
 
-// Raises the limit of descriptors to the hard one, and says if that is too few for so many connections (0: no limit).
-void check_descriptors(std::uint64_t connections, Log& log);
+// Raises the limit of descriptors to the hard one. Returns for how many connections there are enough beside those that
+// the store is to have at any time, and says if these are fewer than `connections` (0: no limit).
+std::uint64_t check_descriptors(std::uint64_t connections, Log& log);
 
 // Says if what is written to `directory` may not outlive the machine or its container.
 void check_file_system(const std::string& directory, Log& log);

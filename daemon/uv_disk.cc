@@ -135,17 +135,11 @@ int move_file(const FileOp& op) {
   return error == ENOENT && ::access(op.path.c_str(), F_OK) < 0 ? 0 : error;
 }
 
-// A name that would be too long loses its end to the number.
 int move_beside(const FileOp& op) {
-  std::string target = op.target;
-  for (unsigned number = 1;; ++number) {
-    const int error = rename_without_replacing(op.path, target);
+  for (unsigned number = 0;; ++number) {
+    const int error = rename_without_replacing(op.path, name_beside(op.target, number));
     if (error == ENOENT && ::access(op.path.c_str(), F_OK) < 0) return 0;
     if (error != EEXIST) return error;
-    const std::string suffix = "~" + std::to_string(number);
-    const std::size_t slash = op.target.find_last_of('/');
-    target =
-        op.target.substr(0, slash + 1 + std::min(op.target.size() - slash - 1, kFileNameMax - suffix.size())) + suffix;
   }
 }
 

@@ -130,9 +130,9 @@ int MemoryDisk::rename(const std::string& path, const std::string& target) {
 
 int MemoryDisk::move_beside(const std::string& path, const std::string& target) {
   if (!find(path)) return 0;
-  std::string free = target;
-  for (unsigned number = 1; find(free); ++number) free = target + "~" + std::to_string(number);
-  return rename(path, free);
+  unsigned number = 0;
+  while (find(name_beside(target, number))) ++number;
+  return rename(path, name_beside(target, number));
 }
 
 int MemoryDisk::remove(const std::string& path) {
