@@ -10,10 +10,14 @@ void DeliveryRecords::note(const Record& record, std::uint64_t batch) {
     case RecordType::log_opened:
       if (auto log = decode_log(record.body)) logs.push_back(std::move(*log));
       return;
-    case RecordType::checkpoint:
-      if (auto next = decode_checkpoint(record.body)) checkpoint = std::move(*next);
+    case RecordType::checkpoint: {
+      auto next = decode_checkpoint(record.body);
+      // One that says more than had been written is nothing a daemon wrote.
+      if (next && next->delivered > batch) return;
+      if (next) checkpoint = std::move(*next);
       logs.clear();
       return;
+    }
     case RecordType::frames:
     case RecordType::skipped:
     case RecordType::session:

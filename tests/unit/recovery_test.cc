@@ -724,3 +724,14 @@ TEST_CASE("recovery: pieces that were carried forward past more of their message
   found.run(50ms);
   CHECK(found.log_text() == "xyz\n");
 }
+
+TEST_CASE("recovery: a checkpoint that claims more than was written before it is not believed") {
+  JournalBytes journal;
+  journal.session(1).message(1, 1, "a").write();
+  Bytes checkpoint;
+  encode_checkpoint({.delivered = 15, .next_log_id = 1, .logs = {}, .parts = {}}, checkpoint);
+  journal.record({.type = RecordType::checkpoint, .body = checkpoint}).message(1, 2, "b").write();
+  Found found(journal);
+  CHECK(found.take() == "a|b|");
+  found.rest();
+}
