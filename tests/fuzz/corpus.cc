@@ -4,6 +4,9 @@
 #include <fstream>
 #include <string>
 
+#include "client/file_bookmark.h"
+#include "client/log_place.h"
+#include "client/transfer_state.h"
 #include "config/print.h"
 #include "daemon/batch.h"
 #include "daemon/records.h"
@@ -187,6 +190,84 @@ void write_store() {
   seed("store", "header", body);
 }
 
+// Of both targets that open a whole store: how a journal is written is the same script.
+void seed_journal(const std::string& name, const Bytes& script) {
+  seed("recovery", name, script);
+  seed("checkpoint", name, script);
+}
+
+void write_journals() {
+  constexpr std::uint8_t kSession = 0, kFrame = 1, kWrite = 2, kForget = 3, kSkipped = 4, kPieces = 5, kFile = 6,
+                         kLog = 7, kCheckpoint = 8, kInboxFile = 9, kSegment = 10, kUnsynced = 11, kDamage = 13;
+  const Bytes session{kSession, 1, 0, 0, 0, 1, 0, 0, 0};
+  const auto message = [](std::uint8_t type, std::string_view text) {
+    Bytes script{kFrame, 1, type, 0, static_cast<std::uint8_t>(text.size())};
+    append(script, as_bytes(text));
+    return script;
+  };
+  const Bytes one = join({session, message(0, "a"), {kWrite}});
+  seed_journal("messages", join({one, message(0, "b"), message(1, "c"), message(0, "d"), {kWrite, kWrite}}));
+  seed_journal("torn", join({one, message(0, "b"), {kUnsynced, kDamage, 0, 0x20, 0x28, 2}}));
+  seed_journal("segments", join({one, {kSegment, 1}, message(0, "b"), {kWrite}}));
+  seed_journal("damaged", join({one, message(0, "b"), {kWrite}, message(0, "c"), {kWrite, kDamage, 0, 0x10, 0x48, 0}}));
+  seed_journal("finished", join({one, {kForget, 1, kWrite}}));
+  seed_journal("refused", join({one, {kSkipped, 1, 9, 1, kWrite}, message(0, "b")}));
+  seed_journal("unfinished", join({one, {kPieces, 1, 2, 0, 0, 0, 7, 0, 0, 2, 'a', 'b', kWrite}, message(0, "c")}));
+  seed_journal("file", join({session, {kFile, 1, 0, 0, 9, 0, 9, 0, kWrite, kFile, 1, 0, 1, 9, 0, 9, 0, kWrite}}));
+  seed_journal("log", join({{kInboxFile, 0, 0, 2, 'a', '\n'}, one, {kLog, 1, 0, 0, 0, 0, kWrite}, message(0, "b")}));
+  seed_journal("checkpoint", join({{kInboxFile, 0, 0, 2, 'a', '\n'},
+                                   one,
+                                   {kCheckpoint, 1, 2, 1, 1, 0, 0, 2, 2, 0, 0, kWrite},
+                                   message(0, "b")}));
+}
+
+void write_names() {
+  const auto one = [](const char* name, const std::string& client, const std::string& channel,
+                      const std::string& file) {
+    Bytes script{1};
+    ByteWriter writer(script);
+    writer.string16(as_bytes(client));
+    writer.string16(as_bytes(channel));
+    writer.bytes(as_bytes(file));
+    seed("names", name, script);
+  };
+  one("plain", "web-1", "messages", "backup.tar");
+  one("up", "..", "../up", "../../etc/passwd");
+  one("long", std::string(64, 'c'), std::string(64, 'm'), std::string(255, 'f'));
+  one("bytes", "web-1", "messages", "caf\xe9 \xff~1");
+}
+
+void write_state() {
+  client::SavedTransfer transfer;
+  transfer.session = Syn::Resume{session_id(), store_id(), {9}, 5000, 6};
+  transfer.client_id = "web-1";
+  transfer.bookmarks = {{6, 5000, client::encode(client::FileBookmark{1, {1, 2, 3, 4, 5}, 2, {}})}};
+  transfer.problems = {{client::Status::no_input, "a.txt is not there"}};
+  seed("state", "transfer", client::encode(transfer));
+  seed("state", "file", client::encode(client::FileBookmark{}));
+  client::LogPlace place;
+  place.inode = 7;
+  place.previous = client::FilePlace{};
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  client::put_place(writer, place);
+  seed("state", "log", bytes);
+  Bytes slots{1 + 2 + 8, 0, 120};
+  append(slots, client::encode(transfer));
+  seed("state", "slots", slots);
+}
+
+void write_lines() {
+  seed("lines", "some",
+       as_bytes(std::string_view("\x03"
+                                 "a line\n\nand another, longer than a packet of sixty-four bytes, "
+                                 "which takes two of them\r\nand no line feed at the end")));
+  seed("lines", "entry",
+       as_bytes(std::string_view("\x01\0\x05"
+                                 "hello\0\x03\x1b[m\x01\x02\xc3\xa9",
+                                 18)));
+}
+
 void write_config() {
   seed("config", "defaults", as_bytes(print(Config{})));
   seed("config", "some", as_bytes("[listen]\nhost = [\"127.0.0.1\"]\nport = 7780\n[session]\nkeep_alive = \"20s\"\n"));
@@ -205,5 +286,9 @@ int main(int argc, char** argv) {
   write_server();
   write_client();
   write_store();
+  write_journals();
+  write_names();
+  write_state();
+  write_lines();
   write_config();
 }
