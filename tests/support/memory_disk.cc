@@ -229,7 +229,7 @@ std::uint64_t MemoryDisk::measure(const Inode& directory) {
 
 SpaceStatus MemoryDisk::space_at(const std::string& path) const {
   constexpr std::uint64_t kPlenty = 1ull << 50;
-  return space ? space(path) : SpaceStatus{kPlenty, kPlenty, kDevice};
+  return space ? space(path) : SpaceStatus{kPlenty, kPlenty, device};
 }
 
 // --- operations ---
