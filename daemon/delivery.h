@@ -90,6 +90,11 @@ class Delivery {
   // The same, even if nothing was delivered since the last one.
   void require_checkpoint() { wants_checkpoint_ = true; }
 
+  // As Inbox::close_logs.
+  void close_logs(Instant now) {
+    if (inbox_.close_logs()) pump(now);
+  }
+
   // Carries forward what is in memory of messages begun before this batch. Returns false if it has to be called again:
   // room ran out, or a checkpoint is needed first.
   bool carry_forward(std::uint64_t before_batch);

@@ -388,6 +388,13 @@ void Inbox::complete(InboxLog& log, Instant now) {
   wants_checkpoint_ = true;
 }
 
+bool Inbox::close_logs() {
+  const auto is_open = [](const auto& log) { return log.second->file.is_open(); };
+  closes_logs_ = !left_.empty() || std::any_of(logs_.begin(), logs_.end(), is_open);
+  wants_checkpoint_ = wants_checkpoint_ || closes_logs_;
+  return closes_logs_;
+}
+
 void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
   const auto close_part = [&](const std::shared_ptr<Part>& part) {
     if (!part || !part->file.is_open()) return;
@@ -508,8 +515,9 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
   const auto open = std::count_if(logs_.begin(), logs_.end(), [](const auto& it) { return it.second->file.is_open(); });
   for (auto& [key, log] : logs_) {
     if (log->state == InboxLog::State::closed) continue;
-    const bool is_idle = log->state == InboxLog::State::ready && !log->is_dirty && !log->is_queued &&
-                         (now - log->last_written > kIdleLog || static_cast<std::size_t>(open) > kOpenLogs);
+    const bool is_idle =
+        log->state == InboxLog::State::ready && !log->is_dirty && !log->is_queued &&
+        (closes_logs_ || now - log->last_written > kIdleLog || static_cast<std::size_t>(open) > kOpenLogs);
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
     if (is_idle) {
       log->state = InboxLog::State::closing;
@@ -518,6 +526,7 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
                                  log->length, checkpoint.delivered + 1});
     }
   }
+  closes_logs_ = false;
   for (const auto& log : left_) {
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
     if (!log->is_queued) log->state = InboxLog::State::closing;

@@ -85,6 +85,9 @@ class Inbox {
   void on_set_aside(Instant now, JobResult result);
   // Something was found that recovery has to know of: the next checkpoint is not to wait.
   bool wants_checkpoint() const { return wants_checkpoint_; }
+  // Logs that nothing is written to are closed with the next checkpoints: no second name then holds the space of one
+  // that its owner removes. False: none is open.
+  bool close_logs();
   // As Assembler::add_closes.
   void add_closes(Job& job, std::vector<std::shared_ptr<File>>& files);
 
@@ -136,6 +139,7 @@ class Inbox {
   std::uint64_t batch_ = 0;
   bool is_recovering_ = false;
   bool wants_checkpoint_ = false;
+  bool closes_logs_ = false;  // with the next checkpoint
 };
 
 }  // namespace cproto

@@ -10,7 +10,7 @@ namespace cproto {
 namespace {
 
 constexpr std::uint64_t kShareOfDisk = 20;  // 5 %
-constexpr Duration kLookQuiet = 20s;
+constexpr Duration kLookQuiet = 5s;
 constexpr Duration kLookClosely = 1s;  // at less than twice the floor
 // What is received brings the next look forward: a quarter of the way to the floor, but no small change.
 constexpr std::uint64_t kReceivedMin = 1u << 20;
@@ -97,7 +97,11 @@ const SpaceWatch::Place& SpaceWatch::worst() const { return inbox().level > stor
 
 void SpaceWatch::on_level(Level before) {
   if (level_ == Level::below && before != Level::below) begin_below();
-  if (level_ == Level::below) return set_trouble();
+  if (level_ == Level::below) {
+    set_trouble();
+    if (options_.on_below) options_.on_below();
+    return;
+  }
   must_say_ = must_say_ && level_ == Level::low;
   if (before == Level::below) {
     trouble_.reset();

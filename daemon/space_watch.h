@@ -35,6 +35,7 @@ struct SpaceOptions {
   std::function<Instant()> now;
   std::function<std::string()> time_of_day;  // "02:14", for sentences; empty: unknown
   std::function<void()> on_listed;           // the census knows anew who has a folder
+  std::function<void()> on_below;            // again and again while it is below the floor
 };
 
 class SpaceWatch {
