@@ -18,8 +18,8 @@ SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN
 NO_LOG_FLUSH = 2       # not even the file system's own journal is written: as without power
 
 MAKE = {
-    # Nothing is left for the kernel to do behind our back.
-    "ext4": ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"],
+    # Nothing is left for the kernel to do behind our back, and nothing for root alone.
+    "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"],
     "xfs": ["mkfs.xfs", "-q", "-f", "-K"],
 }
 SIZES = {"ext4": 1 << 30, "xfs": 1 << 30}  # bytes, of which most are never written
@@ -91,6 +91,10 @@ class Disk:
     def unmount(self):
         command("umount", self.place)
 
+    def is_writable(self):
+        """Not any more, where ext4 has given itself up."""
+        return not os.statvfs(self.place).f_flag & os.ST_RDONLY
+
     def cut_power(self):
         """What was not synced is gone. Whoever has a file open there gets EIO for everything, and has to end before `unmount`."""
         descriptor = os.open(self.place, os.O_RDONLY)
@@ -104,10 +108,10 @@ class Disk:
         mount_image(self.image, self.place, self.kind)
 
 
-def mount_image(image, place, kind, options=""):
+def mount_image(image, place, kind):
     # Two xfs with the same id cannot be mounted at once, and copies of one have it.
-    more = ["nouuid"] if kind == "xfs" else []
-    command("mount", "-t", kind, "-o", ",".join(["loop", "noatime"] + more + ([options] if options else [])), image, place)
+    options = "loop,noatime,nouuid" if kind == "xfs" else "loop,noatime"
+    command("mount", "-t", kind, "-o", options, image, place)
 
 
 class LoggedDevice:

@@ -27,7 +27,6 @@ class Client:
         self.state = self.directory / "state"
         self.sender = None
         self.count = 0
-        self.runs = 0
         self.ended_by_us = False
 
     @property
@@ -36,7 +35,6 @@ class Client:
 
     def start(self, *arguments):
         self.ended_by_us = False
-        self.runs += 1
         self.sender = support.Sender(self.load.daemon, *arguments, client=self.name, env={"XDG_STATE_HOME": str(self.state)},
                                      prefix=self.load.sender_prefix)
 
@@ -149,7 +147,6 @@ class Follow(Client):
         self.path = self.directory / "app.log"
         self.path.touch()
         self.written = 0  # bytes
-        self.rotations = 0
         self.next_write = 0.0
 
     def begin(self):
@@ -169,7 +166,7 @@ class Follow(Client):
         self.written += len(data)
         self.next_write = time.monotonic() + self.random.random() * 0.1
         # What was rotated before anybody followed it is none of its business.
-        if self.random.random() < 0.03 and support.size_of(self.log) > 0:
+        if self.random.random() < 0.03 and self.arrived() > 0:
             self.rotate()
 
     def rotate(self):
@@ -178,10 +175,16 @@ class Follow(Client):
             path.rename(path.with_name("app.log.%d" % (int(path.name.rsplit(".")[-1]) + 1)))
         self.path.rename(self.path.with_name("app.log.1"))
         self.path.touch()
-        self.rotations += 1
+
+    def arrived(self):
+        """Bytes."""
+        try:
+            return support.size_of(self.log)
+        except OSError:
+            return 0  # its disk is without power
 
     def has_unfinished(self):
-        return support.size_of(self.log) < self.written
+        return self.arrived() < self.written
 
     def on_end(self, is_good):
         pass  # it goes on where it was
@@ -245,7 +248,6 @@ class Raw(threading.Thread):
         self.must_end = False
         self.is_cut = False
         self.is_running = False  # connected
-        self.runs = 0
         self.peer = None
         self.start()
 
@@ -286,7 +288,6 @@ class Raw(threading.Thread):
 
     def shake_hands(self):
         self.attempt += 1
-        self.runs += 1
         resume = b""
         if self.terms is not None:
             resume = wire.resume(self.terms.session, self.terms.store, self.unit.acknowledged)

@@ -54,7 +54,7 @@ class Follower:
 class Heard:
     """Of a session by hand: what the server answered when it came back."""
 
-    def __init__(self, arena, daemon, name):
+    def __init__(self, daemon, name):
         self.daemon, self.name, self.unit, self.attempt, self.terms = daemon, name.encode(), Unit([]), 0, None
 
     def syn(self, peer):
@@ -93,7 +93,7 @@ def run(arena, count):
     here, away, old = daemon.store, daemon.directory / "away", daemon.directory / "old"
     fresh = daemon.directory / "fresh"
     problems = []
-    follower, by_hand = Follower(arena, daemon, "follower"), Heard(arena, daemon, "by-hand")
+    follower, by_hand = Follower(arena, daemon, "follower"), Heard(daemon, "by-hand")
     done = {"stores exchanged": 0}
     later = None
     follower.start()
@@ -107,7 +107,7 @@ def run(arena, count):
         daemon.start()
         follower.write(arena.random.randrange(1, 200))
         by_hand.send(arena.random.randrange(1, 30))
-        later = Heard(arena, daemon, "later-%d" % round_number)  # a session that the copy has never seen
+        later = Heard(daemon, "later-%d" % round_number)  # a session that the copy has never seen
         later.send(5)
         wait_for_all(follower, problems)
         stop(daemon, follower)

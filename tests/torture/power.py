@@ -11,7 +11,7 @@ def run(arena, kind, count):
     disk = Disk(arena, kind)
     daemon = arena.daemon(kills.config_for(arena.random), store=disk.place / "store")
     load = Load(arena, daemon, CLIENTS)
-    name = "power cuts, %s" % kind
+    name = "power cuts on %s" % kind
     done = {name: 0, "of them behind a kill -9": 0}
     while done[name] < count:
         load.run(arena.random.random() ** 2)

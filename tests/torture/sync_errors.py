@@ -82,7 +82,7 @@ def real(arena, count):
         acknowledged = load.acknowledged()
         # Of itself, or, where the file system has given itself up, once it is mounted anew.
         end = time.monotonic() + 15
-        while load.acknowledged() == acknowledged and time.monotonic() < end and daemon.process.poll() is None:
+        while load.acknowledged() == acknowledged and time.monotonic() < end and disk.is_writable():
             load.run(0.1)
         if load.acknowledged() == acknowledged:
             end_of_daemon = daemon.process.poll()
@@ -100,9 +100,10 @@ def real(arena, count):
 
 
 def blow_up(balloon):
-    """Takes room away, without waiting for the disk."""
+    """Takes room away."""
     try:
         balloon.write(os.urandom(STEP))
         balloon.flush()
+        os.fsync(balloon.fileno())
     except OSError:
         pass  # it has failed already

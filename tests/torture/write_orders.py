@@ -150,6 +150,6 @@ def run(arena, kind, seconds, count=None, deadline=None):
                 break
             tally.add(judge_point(replay, point, load, daemon, place, kind, arena.random))
             judged += 1
-        done = {"cut points, %s" % kind: judged, "writes logged": sum(not record.is_flush for record in replay.records),
+        done = {"cut points on %s" % kind: judged, "writes logged": sum(not record.is_flush for record in replay.records),
                 "flushes logged": sum(record.is_flush for record in replay.records)}
     return done, tally
