@@ -38,7 +38,7 @@ def command(*words):
 def need_tools(*names):
     for name in names:
         if shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
-            raise CannotBeDone("there is no %s here (scripts/install-deps test)" % name)
+            raise CannotBeDone("there is no %s here (scripts/install-deps torture)" % name)
 
 
 def isolate():
@@ -54,8 +54,14 @@ def isolate():
     _is_isolated = True
 
 
+def is_mounted(place):
+    """Also where the file system answers nothing but EIO any more."""
+    shown = str(place).replace(" ", "\\040")
+    return any(line.split()[1] == shown for line in pathlib.Path("/proc/self/mounts").read_text().splitlines())
+
+
 def unmount(place):
-    if os.path.ismount(place):
+    if is_mounted(place):
         command("umount", place)
 
 
@@ -122,7 +128,7 @@ class LoggedDevice:
         isolate()
         program = support.BIN / "cproto-block-log"
         if not program.exists():
-            raise CannotBeDone("cproto-block-log was not built: libfuse3-dev is missing (scripts/install-deps test)")
+            raise CannotBeDone("cproto-block-log was not built: libfuse3-dev is missing (scripts/install-deps torture)")
         if not os.path.exists("/dev/fuse"):
             raise CannotBeDone("there is no /dev/fuse here")
         self.image = arena.directory / "logged.img"
@@ -145,7 +151,7 @@ class LoggedDevice:
     def end(self, folder):
         self.process.terminate()
         self.process.wait()
-        if os.path.ismount(folder):
+        if is_mounted(folder):
             command("umount", "-l", folder)
 
     def position(self):

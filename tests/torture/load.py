@@ -308,6 +308,8 @@ class Raw(threading.Thread):
 
     def on_error(self, error):
         self.load.heard.add(error.code)
+        if error.code in (wire.DISK_FULL, wire.DISK_FAILED) and error.retry_after_ms == 0:
+            self.load.problem("%s: an ERROR about the disk does not say when to come again" % self.name)
         if error.code == wire.STALE_ATTEMPT:
             self.attempt = error.number
         elif error.code in (wire.OTHER_STORE, wire.STORE_BEHIND):

@@ -5,7 +5,7 @@
 Runs cprotod and cproto-send in a new folder of DIR (default: .), so on the disk that holds it, and treats them as badly as it can, one
 attack after the other, until the time is over. Every attack compares all that was acknowledged with what is there. What needs root is
 left out without it, and said. The last line says whether anything acknowledged was lost; the exit status is 0 if nothing was, 1 if
-something was, and then the folder is kept.
+something was, and then the folder is kept, or if nothing was tried.
 """
 import argparse
 import dataclasses
@@ -144,6 +144,9 @@ def verdict(all_attacks, folder, seed, was_interrupted):
         print("something is wrong: {:,} acknowledged, {:,} missing, {:,} twice, {:,} out of order, {:,} never sent like that; "
               "seed {}{}".format(total.acknowledged, total.missing, total.twice, total.out_of_order, total.foreign, seed, ending))
         return 1
+    if total.acknowledged == 0:
+        print("nothing is proved: no attack was completed%s" % ending)
+        return 1
     print("nothing acknowledged was lost: {:,} messages and files in {} attacks, each there once and in order; seed {}{}".format(
         total.acknowledged, sum(attack.rounds > 0 and not attack.left_out for attack in all_attacks), seed, ending))
     return 0
@@ -169,7 +172,7 @@ def main():
         was_interrupted = True
     print()
     status = verdict(chosen, folder, seed, was_interrupted)
-    if status == 0:
+    if not any(attack.tally.problems for attack in chosen):
         shutil.rmtree(folder, ignore_errors=True)
     return status
 
