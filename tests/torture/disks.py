@@ -99,7 +99,11 @@ class Disk:
 
     def is_writable(self):
         """Not any more, where ext4 has given itself up."""
-        return not os.statvfs(self.place).f_flag & os.ST_RDONLY
+        try:
+            os.close(os.open(self.place, os.O_TMPFILE | os.O_WRONLY))
+            return True
+        except OSError:
+            return False
 
     def cut_power(self):
         """What was not synced is gone. Whoever has a file open there gets EIO for everything, and has to end before `unmount`."""

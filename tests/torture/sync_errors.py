@@ -13,7 +13,7 @@ from torture.load import Load
 CLIENTS = {"messages": 2, "lines": 2, "follow": 1, "small_files": 1, "raw": 2}
 ROOM = 32 << 20           # bytes of the tmpfs below the disk
 MORE_ROOM = 1 << 30
-STEP = 1 << 20
+STEP = 4 << 20
 FAILED = "fdatasync failed ("  # EIO; then ext4 makes itself read-only, and every further one says that
 
 
