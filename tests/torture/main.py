@@ -109,8 +109,8 @@ def next_attack(all_attacks):
 
 
 def show(all_attacks):
-    """The table."""
-    columns = ("attack", "rounds", "seconds", "acknowledged", "missing", "twice", "out of order", "foreign")
+    """The table. Looked for is what was acknowledged, once for each time that it had to be there."""
+    columns = ("attack", "rounds", "seconds", "looked for", "missing", "twice", "out of order", "foreign")
     rows = [columns]
     for attack in all_attacks:
         tally = attack.tally
@@ -141,14 +141,15 @@ def verdict(all_attacks, folder, seed, was_interrupted):
     ending = " (interrupted)" if was_interrupted else ""
     if bad:
         print("Stores and logs are in %s" % folder)
-        print("something is wrong: {:,} acknowledged, {:,} missing, {:,} twice, {:,} out of order, {:,} never sent like that; "
+        print("something is wrong: {:,} looked for, {:,} missing, {:,} twice, {:,} out of order, {:,} never sent like that; "
               "seed {}{}".format(total.acknowledged, total.missing, total.twice, total.out_of_order, total.foreign, seed, ending))
         return 1
     if total.acknowledged == 0:
         print("nothing is proved: no attack was completed%s" % ending)
         return 1
-    print("nothing acknowledged was lost: {:,} messages and files in {} attacks, each there once and in order; seed {}{}".format(
-        total.acknowledged, sum(attack.rounds > 0 and not attack.left_out for attack in all_attacks), seed, ending))
+    rounds = sum(attack.rounds for attack in all_attacks if not attack.left_out)
+    print("nothing acknowledged was lost: {:,} times one was looked for, and there once and in order, in {:,} rounds of attacks; "
+          "seed {}{}".format(total.acknowledged, rounds, seed, ending))
     return 0
 
 
