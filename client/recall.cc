@@ -35,11 +35,6 @@ std::string name_of(const Options& options) {
   return to_hex(ByteView(digest.value()).first(8)) + kind_of(options);
 }
 
-std::string cannot_write(const Options& options, int error) {
-  if (options.state_directory.empty()) return "no folder to remember in (--state DIR)";
-  return printable(options.state_directory) + ": " + std::strerror(error);
-}
-
 Problem cannot_follow(const Options& options, int error) {
   const char* advice = options.state_directory.empty() ? "" : "; say a folder to remember in with --state DIR";
   return {Status::cant_create, cannot_write(options, error) + advice};
@@ -53,6 +48,11 @@ Problem running_already(const Options& options, pid_t pid) {
 }
 
 }  // namespace
+
+std::string cannot_write(const Options& options, int error) {
+  if (options.state_directory.empty()) return "no folder to remember in (--state DIR)";
+  return printable(options.state_directory) + ": " + std::strerror(error);
+}
 
 std::string cannot_remember(const Options& options, int error) {
   return cannot_write(options, error) + "; if this is interrupted it will begin anew";

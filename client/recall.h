@@ -17,7 +17,9 @@ namespace cproto::client {
 std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& options, const Source& source,
                                                            TransferState& state, Progress& progress);
 
-// Why, with errno, an interrupted transfer could not be continued.
+// Why, with errno, nothing can be remembered.
+std::string cannot_write(const Options& options, int error);
+// The same, for people whose transfer goes on: an interrupted one could not be continued.
 std::string cannot_remember(const Options& options, int error);
 
 }  // namespace cproto::client

@@ -48,13 +48,15 @@ struct Transfer::Host {
   void on_event(ClientEvent& event) {
     std::visit([this](const auto& what) { self.on_event(now, what); }, event);
   }
-  bool can_write() { return self.network_.can_write(); }
+  bool can_write() { return self.state_ == State::connected && self.network_.can_write(); }
   Bytes& write_buffer() { return *(buffer = &self.network_.write_buffer()); }
   void write() {
     if (self.trace_) self.trace_(self.tracer_.sent(now, *buffer));
     self.network_.write();
   }
-  void set_deadline(Instant at) { self.timers_.arm(Timer::session, at); }
+  void set_deadline(Instant at) {
+    if (self.state_ != State::over) self.timers_.arm(Timer::session, at);
+  }
   void shut_down() {}
   void finish() { self.network_.finish(); }
 };
@@ -92,7 +94,8 @@ void Transfer::start(Instant now) {
   // Until a server is reached a log may be rotated, and this program be ended.
   const bool is_first = !saved_.session && saved_.bookmarks.empty();
   if (options_.is_endless() && is_first) shipper_.note_start();
-  save_bookmarks();
+  save_bookmarks(now);
+  if (state_ == State::over) return rest();
   connect();
   tick(now);
   rest();
@@ -163,8 +166,8 @@ void Transfer::turn(Instant now) {
   if (!awaits_anything()) last_progress_ = now;  // what comes now begins to wait now
   while (state_ == State::connected && !failure_) {
     const bool has_moved = shipper_.pump();
-    save_bookmarks();  // before anything more goes out
-    if (!has_moved) break;
+    save_bookmarks(now);  // before anything more goes out
+    if (!has_moved || state_ != State::connected) break;
     settle(now, session_, host);
   }
 }
@@ -191,7 +194,12 @@ Trouble Transfer::describe_loss(const std::string& reason) const {
     return trouble;
   }
   const auto& resume = session_.offer().resume;
-  if (failure_) return failed(where_, failure_->error, is_told, resume ? &resume->store : nullptr);
+  if (failure_) {
+    Trouble trouble = failed(where_, failure_->error, is_told, resume ? &resume->store : nullptr);
+    // No checksum tells a length that was damaged on the way. Both sides have kept to what was agreed before.
+    if (failure_->error.code == ErrorCode::frame_too_large && was_established_) trouble.is_final = false;
+    return trouble;
+  }
   return lost(where_, reason, is_established_);
 }
 
@@ -207,7 +215,7 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
   const std::uint64_t durable_before = tally_.durable;
   // Before anything of it is sent: a run that knows nothing of the session would send it again in another.
   const bool is_new = !saved_.session || event.terms.session != saved_.session->session;
-  if (is_new) save(true);
+  if (is_new) save(now, true);
   shipper_.on_terms(event.terms);
   progress_.on_established(where_, event.terms);
   if (tally_.durable > durable_before) last_progress_ = now;
@@ -232,7 +240,8 @@ void Transfer::on_event(Instant, const client_event::Failed& event) { failure_ =
 void Transfer::on_event(Instant now, const client_event::Closed&) {
   is_closed_ = true;
   // PROTOCOL §7.2. Before the confirmation goes out: from then on the server does not know the session.
-  if (memory_ != nullptr && !session_.is_paused()) memory_->remove();
+  if (memory_ != nullptr && !session_.is_paused())
+    if (const int error = memory_->remove()) progress_.on_note(cannot_write(options_, error));
   progress_.on_durable(now, where_);
 }
 
@@ -273,7 +282,7 @@ bool Transfer::awaits_anything() const {
 
 void Transfer::tick(Instant now) {
   if (!awaits_anything()) last_progress_ = now;
-  if (std::exchange(must_save_, false)) save(false);
+  if (std::exchange(must_save_, false)) save(now, false);
   if (timeout_ > 0ns && now - last_progress_ >= timeout_) return give_up(now);
   if (is_established_ && state_ == State::connected && now - last_progress_ >= kStallAfter)
     progress_.on_stall(now, where_, last_progress_, source_.holds_writer());
@@ -283,12 +292,12 @@ void Transfer::tick(Instant now) {
   timers_.arm(Timer::tick, now + next);
 }
 
-void Transfer::save_bookmarks() {
-  if (std::exchange(has_bookmark_, false)) save(std::exchange(has_detour_, false) || options_.is_endless());
+void Transfer::save_bookmarks(Instant now) {
+  if (std::exchange(has_bookmark_, false)) save(now, std::exchange(has_detour_, false) || options_.is_endless());
 }
 
 // What a later run of the same command needs.
-void Transfer::save(bool must_last) {
+void Transfer::save(Instant now, bool must_last) {
   if (memory_ == nullptr || !memory_->is_open()) return;
   const Syn& offer = session_.offer();
   saved_.session = offer.resume;
@@ -300,7 +309,16 @@ void Transfer::save(bool must_last) {
   for (const Tally::Refused& refused : tally_.refused_named)
     saved_.problems.push_back({Status::data_error, refused.name + ": " + refused.reason});
   const int error = memory_->save(saved_, must_last);
-  if (error != 0 && !std::exchange(has_complained_, true)) progress_.on_note(cannot_remember(options_, error));
+  // Of what need not last, the one before leads to the same place.
+  if (error != 0 && must_last) forget(now, error);
+}
+
+// What was remembered would lead a later run astray from here on: better it has nothing. A log that is followed is not
+// gone on with: the next run has what was remembered, and nothing was sent behind that.
+void Transfer::forget(Instant now, int error) {
+  if (options_.is_endless() || memory_->remove() != 0)
+    return end(now, Status::cant_create, with_count(cannot_write(options_, error)));
+  progress_.on_note(cannot_remember(options_, error));
 }
 
 void Transfer::give_up(Instant now) {
@@ -344,9 +362,9 @@ void Transfer::finish(Instant now) {
   if (tally_.refused > 0) outcome_.causes.add(Status::data_error);
   for (const Problem& problem : tally_.problems) outcome_.causes.add(problem.status);
   // One that pauses comes back, and has to know by then what it was told last: the store may be another.
-  if (!is_closed_ || session_.is_paused()) save(false);
+  if (!is_closed_ || session_.is_paused()) save(now, false);
   const bool is_begun = session_.offer().resume || !shipper_.bookmarks().all().empty();
-  if (memory_ != nullptr && !is_begun) memory_->remove();
+  if (memory_ != nullptr && !is_begun) (void)memory_->remove();
   outcome_.retransmitted = session_.sender().retransmitted();
   outcome_.lasted = now - start_;
   timers_.stop_all();

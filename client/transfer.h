@@ -106,8 +106,9 @@ class Transfer final {
   bool is_hopeless(const Trouble& trouble) const;
   void tick(Instant now);
   bool awaits_anything() const;
-  void save(bool must_last);
-  void save_bookmarks();
+  void save(Instant now, bool must_last);
+  void save_bookmarks(Instant now);
+  void forget(Instant now, int error);
   void give_up(Instant now);
   void end(Instant now, Status status, std::string sentence);
   void finish(Instant now);
@@ -138,9 +139,8 @@ class Transfer final {
   bool was_reached_ = false;      // since last_progress_
   bool is_closed_ = false;
   bool must_save_ = false;
-  bool has_bookmark_ = false;  // that is not saved
-  bool has_detour_ = false;    // and has to last
-  bool has_complained_ = false;
+  bool has_bookmark_ = false;      // that is not saved
+  bool has_detour_ = false;        // and has to last
   std::size_t failures_ = 0;       // attempts in a row
   std::size_t unknown_hosts_ = 0;  // of them, in a row
   std::optional<client_event::Failed> failure_;

@@ -140,12 +140,11 @@ int TransferState::save(const SavedTransfer& transfer, bool must_last) {
   return files_.sync_directory(directory_of(path_));
 }
 
-void TransferState::remove() {
-  if (!is_open()) return;
-  files_.remove(path_);
-  // A power cut is not to bring it back: the server may not know the session any more.
-  (void)files_.sync_directory(directory_of(path_));
+int TransferState::remove() {
+  if (!is_open()) return 0;
+  const int error = files_.remove(path_);
   file_.reset();
+  return error != 0 ? error : files_.sync_directory(directory_of(path_));
 }
 
 }  // namespace cproto::client

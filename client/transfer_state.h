@@ -50,8 +50,9 @@ class TransferState {
   std::optional<SavedTransfer> load();
   // `must_last`: also through a power cut. Returns 0 or errno.
   int save(const SavedTransfer& transfer, bool must_last);
-  // The transfer is over.
-  void remove();
+  // The transfer is over; a power cut does not bring it back. Returns 0 or errno; whatever it is, nothing is saved any
+  // more.
+  [[nodiscard]] int remove();
 
  private:
   Files& files_;

@@ -105,7 +105,7 @@ TEST_CASE("transfer state: what is over does not come back with a power cut") {
   TransferState state(files);
   REQUIRE(state.open("/home/me/state", "x") == 0);
   CHECK(state.save(a_transfer(1), true) == 0);
-  state.remove();
+  CHECK(state.remove() == 0);
   files.disk.cut_power(Loss::everything);
   CHECK_FALSE(files.disk.exists("/home/me/state/x"));
 }
@@ -142,7 +142,7 @@ TEST_CASE("transfer state: what is over leaves nothing") {
   TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
   CHECK(state.save(a_transfer(1), false) == 0);
-  state.remove();
+  CHECK(state.remove() == 0);
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 

@@ -552,6 +552,7 @@ TEST_CASE("delivery: a part that cannot be written holds up nothing else, and is
 
 TEST_CASE("delivery: one that lags takes its batches from the journal, in their order") {
   OpenStore end;
+  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   std::string expected;
   for (int i = 0; i < 40; ++i) {
@@ -567,6 +568,7 @@ TEST_CASE("delivery: one that lags takes its batches from the journal, in their 
 
 TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
   OpenStore end;
+  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   bool is_bad = true;
   end.disk.fault = [&](const FileOp& op, const std::string&) {
@@ -586,6 +588,7 @@ TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
 
 TEST_CASE("delivery: a batch that comes back with a bit flipped is read again") {
   OpenStore end;
+  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   Random random(5);
   int reads = 0;

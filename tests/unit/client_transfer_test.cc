@@ -1,0 +1,171 @@
+#include "client/transfer.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "client/kept_lines.h"
+#include "client/text_source.h"
+#include "tests/support/frames.h"
+#include "tests/support/memory_files.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using namespace cproto::test;
+
+namespace {
+
+// A transfer at the other end of a network that does nothing by itself.
+class Rig : Transfer::Network, Screen {
+ public:
+  explicit Rig(Options::Job job = Options::Job::texts) {
+    options.job = job;
+    options.servers = {{"logs", 7780}};
+    options.client_id = "web-1";
+    options.texts = {"one", "two"};
+    options.files = {"/app.log"};
+    options.state_directory = "/state";
+    source = std::make_unique<TextSource>(options.texts);
+  }
+
+  void begin(TransferState* state = nullptr) {
+    progress.emplace(static_cast<Screen&>(*this), Progress::Options{}, tally, now);
+    transfer.emplace(static_cast<Transfer::Network&>(*this), now, options, *source, tally, *progress, Random(1), state,
+                     std::nullopt, nullptr);
+    transfer->start(now);
+  }
+  void connects() {
+    REQUIRE(wants_connection);
+    wants_connection = false;
+    is_connected = true;
+    transfer->on_connected(now, "192.0.2.7", "");
+  }
+  void establishes() {
+    connects();
+    transfer->on_bytes(now, syn_ack(some_terms()));
+  }
+  // The network lets go of what was finished.
+  void loses() {
+    is_connected = false;
+    transfer->on_gone(now, "");
+  }
+  void waits(Duration time) {
+    now += time;
+    if (deadline <= now) transfer->handle_timeout(now);
+  }
+  std::string said() const { return names_in(output); }
+
+  Instant now{};
+  Options options;
+  std::unique_ptr<Source> source;
+  Tally tally;
+  std::optional<Progress> progress;
+  std::optional<Transfer> transfer;
+  Bytes output;
+  Instant deadline = kNever;
+  bool wants_connection = false;
+  bool is_connected = false;
+  bool is_over = false;
+  std::vector<std::string> lines;
+
+ private:
+  void connect(const ServerAddress&, std::size_t) override { wants_connection = true; }
+  bool can_write() const override { return is_connected; }
+  Bytes& write_buffer() override {
+    buffer_.clear();
+    return buffer_;
+  }
+  void write() override { append(output, buffer_); }
+  void finish() override {}
+  void set_deadline(Instant at) override { deadline = at; }
+  void on_over() override {
+    is_over = true;
+    is_connected = false;
+  }
+  bool is_terminal() const override { return false; }
+  void say(std::string_view line) override { lines.emplace_back(line); }
+  void show(std::string_view) override {}
+
+  Bytes buffer_;
+};
+
+// A frame that says it has more bytes than any may have.
+Bytes with_damaged_length(Bytes frame) {
+  frame[0] ^= 0x40;
+  return frame;
+}
+
+}  // namespace
+
+TEST_CASE("transfer: messages go out, and behind the final ACK it is over") {
+  Rig rig;
+  rig.begin();
+  rig.establishes();
+  CHECK(rig.said() == "SYN, ACK, DATA, DATA, DISCONNECT");
+  Ack last;
+  last.durable_through = last.received_through = Seq{2};
+  last.is_final = true;
+  rig.transfer->on_bytes(rig.now, ack(last));
+  rig.loses();
+  CHECK(rig.is_over);
+  CHECK(rig.deadline == kNever);
+  CHECK(rig.transfer->outcome().causes.status() == Status::ok);
+  CHECK(rig.tally.durable == 2);
+}
+
+TEST_CASE("transfer: a length that was damaged on the way ends the connection, and not the command") {
+  Rig rig;
+  rig.begin();
+  rig.establishes();
+  rig.transfer->on_bytes(rig.now, with_damaged_length(ack_through(1)));
+  rig.loses();
+  CHECK_FALSE(rig.is_over);
+  rig.waits(1min);
+  CHECK(rig.wants_connection);
+}
+
+TEST_CASE("transfer: a server whose first frame is too long is not tried again") {
+  Rig rig;
+  rig.begin();
+  rig.connects();
+  Bytes syn = syn_ack(some_terms());
+  syn[2] ^= 0x40;
+  rig.transfer->on_bytes(rig.now, syn);
+  rig.loses();
+  CHECK(rig.is_over);
+  CHECK(rig.transfer->outcome().causes.status() == Status::protocol);
+}
+
+TEST_CASE(
+    "transfer: a log that is followed ends when its place cannot be remembered, before anything goes out behind it") {
+  Rig rig(Options::Job::follow);
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  rig.begin(&state);
+  bool is_full = true;
+  files.disk.fault = [&](const FileOp& op, const std::string&) {
+    return is_full && op.kind == FileOp::Kind::write ? ENOSPC : 0;
+  };
+  rig.establishes();
+  CHECK(rig.is_over);
+  CHECK(rig.said() == "SYN");
+  CHECK(rig.transfer->outcome().causes.status() == Status::cant_create);
+  CHECK(rig.transfer->outcome().sentence.find("/state: No space left on device") != std::string::npos);
+}
+
+TEST_CASE("transfer: what cannot be remembered is sent all the same, and nothing is left to lead the next run astray") {
+  Rig rig(Options::Job::lines);
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  files.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::sync_all ? EIO : 0; };
+  rig.begin(&state);
+  rig.establishes();
+  CHECK_FALSE(rig.is_over);
+  CHECK(rig.said() == "SYN, ACK, DATA, DATA, DISCONNECT");
+  CHECK_FALSE(files.disk.exists("/state/x"));
+  REQUIRE_FALSE(rig.lines.empty());
+  CHECK(rig.lines.front() == "/state: Input/output error; if this is interrupted it will begin anew");
+}
