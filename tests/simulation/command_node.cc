@@ -45,6 +45,9 @@ CommandNode::CommandNode(World& world, unsigned number, const ClientPlan& plan)
       errands_left_(plan.sessions),
       alarm_(world.scheduler,
              [this] { enter([this] { process_->transfer->handle_timeout(world_.scheduler.now()); }); }) {
+  if (plan_.life_max > 0s && world_.random.chance(25))
+    state_failure_ = static_cast<double>(world_.random.between(1, 20));
+  files_.disk.fault = [this](const FileOp& op, const std::string& path) { return draw_fault(op, path); };
   begin_errand();
 }
 
@@ -75,6 +78,7 @@ void CommandNode::heal() {
   plan_.link.life_max = Duration{0};
   plan_.link.loss = plan_.link.duplication = plan_.link.corruption = 0;
   files_.disk.never_crash();
+  state_failure_ = 0;
   go_on();
 }
 
@@ -84,6 +88,7 @@ void CommandNode::begin_errand() {
   --errands_left_;
   errand_ = std::make_unique<Errand>(world_, files_, number_, ++errand_number_, plan_);
   told_.clear();
+  begins_anew_ = false;
   world_.trace(name() + " begins errand " + std::to_string(errand_number_) + " of kind " +
                std::to_string(static_cast<int>(errand_->kind())));
   write_on();
@@ -124,7 +129,8 @@ void CommandNode::start_process() {
     if (process.transfer) process.transfer->wake(world_.scheduler.now());
   };
   const auto fail = [this](const client::Problem& problem) {
-    world_.fail(name() + " does not begin: " + problem.sentence);
+    if (problem.status != client::Status::cant_create || state_failure_ == 0)
+      world_.fail(name() + " does not begin: " + problem.sentence);
   };
   auto made = client::make_source(process.machine, process.options, wake, *this);
   if (const auto* problem = std::get_if<client::Problem>(&made)) return fail(*problem);
@@ -161,7 +167,9 @@ void CommandNode::enter(const std::function<void()>& step) {
   }
   --depth_;
   if (has_died) return die("dies");
-  if (process_->transfer) look();
+  if (process_->transfer) return look();
+  bury();
+  start();
 }
 
 void CommandNode::look() {
@@ -190,6 +198,15 @@ void CommandNode::look() {
   process_->machine.later(0s, [this] { process_->transfer->interrupt(world_.scheduler.now(), SIGTERM); });
 }
 
+int CommandNode::draw_fault(const FileOp& op, const std::string& path) {
+  using Kind = FileOp::Kind;
+  if (state_failure_ == 0 || !path.starts_with("/home/state")) return 0;
+  const bool syncs = op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
+  if (!syncs && op.kind != Kind::write && op.kind != Kind::remove) return 0;
+  if (!world_.random.chance(state_failure_)) return 0;
+  return syncs ? EIO : ENOSPC;
+}
+
 // What it said last is known; whether it is all true shows in the end.
 void CommandNode::on_exit() {
   const client::Outcome& outcome = process_->transfer->outcome();
@@ -201,6 +218,10 @@ void CommandNode::on_exit() {
   const bool was_closed = errand_->sent().is_closed;
   const bool is_over = was_closed || process_->was_told_to_end;
   bury();
+  if (!is_over && (!errand_->survives() || begins_anew_)) {
+    errand_->expect(tally.durable);
+    return end_errand();
+  }
   if (!is_over) return start();
   const std::size_t written = errand_->messages() - errand_->too_large();
   // What a run refused that a power cut made it forget is refused, and counted, once more.
@@ -216,6 +237,7 @@ void CommandNode::on_exit() {
 void CommandNode::say(std::string_view line) {
   world_.trace(name() + " says: " + std::string(line));
   told_.emplace_back(line);
+  if (line.find("it will begin anew") != std::string_view::npos) begins_anew_ = true;
   if (line.find("Is its disk mounted?") != std::string_view::npos)
     world_.fail(name() + " hears that the store lost what it acknowledged: " + std::string(line));
 }
@@ -264,7 +286,7 @@ void CommandNode::die(const char* how) {
     if (std::string wrong = errand_->expect_all(told_); !wrong.empty()) world_.fail(wrong);
     return end_errand();
   }
-  if (!errand_->survives()) {
+  if (!errand_->survives() || begins_anew_) {
     errand_->expect(durable);
     return end_errand();
   }

@@ -76,6 +76,7 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   void bury();
   void on_exit();
   void end_errand();
+  int draw_fault(const FileOp& op, const std::string& path);
 
   World& world_;
   unsigned number_;
@@ -93,7 +94,8 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   bool is_stopped_ = false;
   std::vector<std::function<void()>> missed_;  // while it was stopped
   std::vector<std::string> told_;              // what it said of this errand
-  Instant settled_since_{};
+  double state_failure_ = 0;                   // per cent of writes and syncs of what it remembers
+  bool begins_anew_ = false;                   // it has said so: what it remembered is gone
 };
 
 }  // namespace cproto::sim
