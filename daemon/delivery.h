@@ -76,8 +76,8 @@ class Delivery {
   Instant next_deadline() const;
   // Everything durable is in the inbox and checkpointed.
   bool is_idle() const;
-  // What an earlier run left is still being compared with what is in the inbox.
-  bool is_recovering() const { return is_recovering_; }
+  // What an earlier run left is still being compared with the inbox, or waits for a log that cannot be written.
+  bool is_recovering() const { return is_recovering_ || inbox_.is_rewriting(); }
   // A sync failed, and with it went what was written since the last checkpoint: the kernel calls it clean. At this time
   // another Delivery is to begin from there; until then nothing is delivered. kNever: all is well.
   Instant restart_at() const { return restart_at_; }

@@ -138,6 +138,13 @@ void Inbox::add_wanted(std::set<std::string>& paths) const {
     }
 }
 
+bool Inbox::is_rewriting() const {
+  for (const auto& [key, first] : logs_)
+    for (const InboxLog* log = first.get(); log != nullptr; log = log->next.get())
+      if (log->is_rewriting) return true;
+  return false;
+}
+
 void Inbox::set_recovering(bool is_recovering) {
   is_recovering_ = is_recovering;
   if (is_recovering) return;

@@ -47,6 +47,8 @@ class Inbox {
   void begin_log_ids_at(std::uint64_t id) { next_log_id_ = std::max(next_log_id_, id); }
   // While it recovers, what goes to a log may be there already: it is written where it belongs, whatever is there.
   void set_recovering(bool is_recovering);
+  // A log is still as a crash, or a write that failed, left it.
+  bool is_rewriting() const;
 
   // --- messages: pending until they were written ---
   // What is put from now on is of this batch.
