@@ -63,6 +63,8 @@ void Delivery::restore(const DeliveryRecords& records) {
   for (const auto& [session, carried] : records.pieces)
     if (const auto pieces = decode_pieces(carried.body)) assembler_.restore(session, *pieces, carried.batch);
   delivered_ = records.checkpoint.delivered;
+  inbox_.set_recovering(true);
+  inbox_.begin_batch(delivered_);
   inbox_.begin_log_ids_at(records.checkpoint.next_log_id);
   for (const LogRecord& log : records.checkpoint.logs) inbox_.restore(log);
   for (const CheckpointRecord::Part& part : records.checkpoint.parts) assembler_.restore(part.session, part.pieces, 0);
@@ -107,7 +109,6 @@ void Delivery::start(Instant now, Journal& journal, const std::set<std::string>&
   recovered_through_ = queue_.empty() ? delivered_ : queue_.back().number;
   taken_ = delivered_;
   is_recovering_ = true;
-  inbox_.set_recovering(true);
   wants_checkpoint_ = delivered_ > 0 || !queue_.empty();
   journal.release_before(delivered_ + 1);
   pump(now);

@@ -76,7 +76,8 @@ std::string Inbox::open_again() {
   return open_asides();
 }
 
-// What was set aside waits for its log as before.
+// What was set aside waits for its log as before. Of several files that had the name it is for the one that has it
+// behind the checkpoint: had it gone to an earlier one, a later would begin behind that.
 std::string Inbox::open_asides() {
   for (const CheckpointRecord::Aside& record : std::exchange(restored_asides_, {})) {
     next_log_id_ = std::max(next_log_id_, record.id + 1);
@@ -85,7 +86,7 @@ std::string Inbox::open_asides() {
     part->written = record.bytes;
     Job job{file_op::open(part->file, part->path)};
     if (const JobResult result = disk_.run(job); !result.ok()) return part->path + ": " + std::strerror(result.error);
-    InboxLog& log = *place_of(record.client_id, record.name);
+    InboxLog& log = follow(place_of(record.client_id, record.name));
     log.aside = part;
     log.aside_id = record.id;
     log.pending.push_back({part, {}});

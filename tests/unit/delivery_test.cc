@@ -830,6 +830,31 @@ TEST_CASE("delivery: a crash while what was set aside goes to its log repeats no
   }
 }
 
+TEST_CASE(
+    "delivery: what was set aside comes once, though the log is renamed before it goes there and the daemon dies") {
+  for (std::uint64_t operations = 0; operations < 60; ++operations) {
+    Blocked end;
+    end.send_many(end.session, 10);
+    end.run(2s);
+    end.is_blocked = false;
+    bool is_renamed = false;
+    end.disk.fault = [&](const FileOp& op, const std::string& path) {
+      if (op.kind == FileOp::Kind::expect_identity && !std::exchange(is_renamed, true))
+        end.disk.rename_file(path, path + ".1");
+      return 0;
+    };
+    end.disk.crash_after(operations);
+    try {
+      end.run(10s);
+    } catch (const ProcessDied&) {
+    }
+    end.disk.never_crash();
+    end.restart();
+    end.run(10s);
+    REQUIRE(end.text_at(kLog + ".1") + end.log_text() == end.expected);
+  }
+}
+
 TEST_CASE("delivery: what cannot be set aside either waits in the journal") {
   Blocked end;
   const auto blocked = end.disk.fault;
