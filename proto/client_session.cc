@@ -40,7 +40,8 @@ void ClientSession::detach() {
   sender_.detach();
   timers_.stop_all();
   has_terms_ = is_over_ = false;
-  must_syn_ = must_confirm_ = must_ask_ = must_answer_ = must_disconnect_ = must_tell_error_ = false;
+  must_syn_ = must_confirm_ = must_confirm_close_ = must_ask_ = must_answer_ = must_disconnect_ = must_tell_error_ =
+      false;
   asked_at_.reset();
   closing_.reset();
   paused_.reset();
@@ -172,7 +173,7 @@ void ClientSession::on_ack(Instant now, ByteView payload) {
 // PROTOCOL §7.2, third step: the confirmation lets the server forget the session.
 void ClientSession::on_final_ack() {
   timers_.stop_all();
-  must_confirm_ = true;
+  must_confirm_close_ = true;
   must_disconnect_ = false;
   is_over_ = true;
   if (*closing_ == Disconnect::End::finish || close_ == Disconnect::End::pause) {
@@ -300,7 +301,12 @@ void ClientSession::take_output(Instant now, Bytes& out, std::size_t bytes_max) 
   }
   if (std::exchange(must_confirm_, false)) {
     payload.clear();
-    encode_confirmation(offer_.resume->session, payload);
+    encode_confirmation({offer_.resume->session, std::nullopt}, payload);
+    put(FrameType::ack, {}, payload, out);
+  }
+  if (std::exchange(must_confirm_close_, false)) {
+    payload.clear();
+    encode_confirmation({offer_.resume->session, sender_.durable_through()}, payload);
     put(FrameType::ack, {}, payload, out);
   }
   if (is_up() && !is_over_) take_session_output(now, out, bytes_max);

@@ -148,6 +148,7 @@ class ClientSession {
   // What take_output() owes the wire.
   bool must_syn_ = false;
   bool must_confirm_ = false;
+  bool must_confirm_close_ = false;
   bool must_ask_ = false;
   bool must_answer_ = false;
   bool must_disconnect_ = false;

@@ -239,11 +239,18 @@ std::variant<SynAck, Error> decode_syn_ack(ByteView payload) {
   return syn_ack;
 }
 
-void encode_confirmation(const SessionId& session, Bytes& out) { ByteWriter(out).id(session); }
+void encode_confirmation(const Confirmation& confirmation, Bytes& out) {
+  ByteWriter writer(out);
+  writer.id(confirmation.session);
+  if (confirmation.closed_at) writer.u64(confirmation.closed_at->value);
+}
 
-std::optional<SessionId> decode_confirmation(ByteView payload) {
-  if (payload.size() != kIdSize) return std::nullopt;
-  return ByteReader(payload).id();
+std::optional<Confirmation> decode_confirmation(ByteView payload) {
+  if (payload.size() != kIdSize && payload.size() != kIdSize + 8) return std::nullopt;
+  ByteReader reader(payload);
+  Confirmation confirmation{reader.id(), std::nullopt};
+  if (payload.size() > kIdSize) confirmation.closed_at = Seq{reader.u64()};
+  return confirmation;
 }
 
 }  // namespace cproto

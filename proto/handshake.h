@@ -85,8 +85,14 @@ std::variant<Syn, Error> decode_syn(ByteView payload);
 void encode_syn_ack(const SynAck& syn_ack, Bytes& out);
 std::variant<SynAck, Error> decode_syn_ack(ByteView payload);
 
-// PROTOCOL §3.5. The third step, and the last of a close: an ACK that carries nothing but the session's id.
-void encode_confirmation(const SessionId& session, Bytes& out);
-std::optional<SessionId> decode_confirmation(ByteView payload);
+// PROTOCOL §3.5, §7.2. What the client's ACK says: the third step of the handshake, or the last of a close, which names
+// the final durable_through, too. A late copy of the one can't pass for the other.
+struct Confirmation {
+  SessionId session{};
+  std::optional<Seq> closed_at;
+  bool operator==(const Confirmation&) const = default;
+};
+void encode_confirmation(const Confirmation& confirmation, Bytes& out);
+std::optional<Confirmation> decode_confirmation(ByteView payload);
 
 }  // namespace cproto

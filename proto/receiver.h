@@ -67,6 +67,8 @@ class Receiver {
 
   const Position& position() const { return position_; }
   Seq expected() const { return position_.through.next(); }
+  // Kept out of order, at most reorder_bytes_max.
+  std::uint64_t kept_bytes() const { return kept_bytes_; }
   // What was received out of order, for an ACK: at most kAckRangesMax, lowest first.
   std::vector<SeqRange> ranges() const;
 

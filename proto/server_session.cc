@@ -199,15 +199,17 @@ void ServerSession::on_syn(const Frame& frame) {
 // PROTOCOL §3.5, §7.2: the third step of the handshake and the last of a close.
 void ServerSession::on_confirmation(Instant now, ByteView payload) {
   if (state_ == State::awaiting_syn) return fail(unexpected(FrameType::ack));
-  const std::optional<SessionId> session = decode_confirmation(payload);
-  if (!session) return fail(malformed(FrameType::ack));
-  if (*session != terms_.session) return fail(Error::of(ErrorCode::wrong_session));
-  if (state_ == State::syn_received) {
+  const std::optional<Confirmation> confirmation = decode_confirmation(payload);
+  if (!confirmation) return fail(malformed(FrameType::ack));
+  if (confirmation->session != terms_.session) return fail(Error::of(ErrorCode::wrong_session));
+  const bool ends = confirmation->closed_at.has_value();
+  if (state_ == State::syn_received && !ends) {
     state_ = State::established;
     timers_.stop_all();
     link_.establish(now, terms_.max_packet_size, options_.keep_alive);
     emit(server_event::Opened{});
-  } else if (state_ == State::confirming && final_was_told_) {
+  } else if (state_ == State::confirming && final_was_told_ && ends) {
+    if (*confirmation->closed_at != close_at_) return fail(malformed(FrameType::ack));
     emit(server_event::Confirmed{disconnect_->end});
     close();
   }

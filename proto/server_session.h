@@ -132,6 +132,9 @@ class ServerSession {
   State state() const { return state_; }
   // Pre: accepted.
   const Position& received() const { return receiver_->position(); }
+  // Kept out of order, at most window_bytes().
+  std::uint64_t reordered_bytes() const { return receiver_ ? receiver_->kept_bytes() : 0; }
+  std::uint64_t window_bytes() const { return window_bytes_; }
   std::uint64_t duplicates() const { return duplicates_; }
   std::uint64_t damaged() const { return link_.damaged(); }
   // What a stranger said first; lives until the next input.

@@ -9,7 +9,8 @@ namespace cproto {
 namespace {
 
 std::string describe_ack(ByteView payload) {
-  if (decode_confirmation(payload)) return "ACK of the session";
+  if (const auto confirmation = decode_confirmation(payload))
+    return confirmation->closed_at ? "ACK of the close" : "ACK of the session";
   const std::optional<Ack> ack = decode_ack(payload);
   if (!ack) return "ACK, malformed";
   std::string text = "ACK durable " + std::to_string(ack->durable_through.value) + ", received " +

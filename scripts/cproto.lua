@@ -124,6 +124,7 @@ local HEADER_SIZE = 11          -- §2.1
 local CONTROL_SIZE_MAX = 4096   -- §2.3: the payload of all but DATA and FRAGMENT
 local PACKET_SIZE_MAX = 1048576 -- §3.3: the largest max_packet_size
 local CONFIRMATION_SIZE = 16    -- §3.5: an ACK to the server; one to the client has at least 36 bytes
+local CLOSE_CONFIRMATION_SIZE = 24  -- §7.2: the same, of a close
 local RANGES_MAX, REFUSALS_MAX = 32, 64  -- §6.1
 local INFO_FRAMES_MAX = 8       -- of one segment, in the Info column
 
@@ -236,31 +237,15 @@ cproto.prefs.check = Pref.bool("Verify the checksums", true, "CRC-32 over each f
 
 -- What earlier packets said, found in the first pass over a capture. Conversations are known by their ends: in that pass there
 -- may be no fields to be asked for the number of the stream.
-local unclaimed_at = {}    -- by conversation: the packet with the first payload that nobody recognised
-local is_closing = {}      -- by conversation: the final ACK was there (§7.2)
-local confirms_close = {}  -- by packet: its confirmation is the last step of the close
+local unclaimed_at = {}  -- by conversation: the packet with the first payload that nobody recognised
 
 function cproto.init()
-  unclaimed_at, is_closing, confirms_close = {}, {}, {}
+  unclaimed_at = {}
 end
 
 local function conversation(pinfo)
   local source, destination = tostring(pinfo.src) .. " " .. pinfo.src_port, tostring(pinfo.dst) .. " " .. pinfo.dst_port
   return source < destination and source .. " " .. destination or destination .. " " .. source
-end
-
--- The ends may have had a conversation before.
-local function note_syn(pinfo)
-  if not pinfo.visited then is_closing[conversation(pinfo)] = nil end
-end
-
-local function note_final_ack(pinfo)
-  if not pinfo.visited then is_closing[conversation(pinfo)] = true end
-end
-
-local function note_confirmation(pinfo)
-  if not pinfo.visited and is_closing[conversation(pinfo)] then confirms_close[pinfo.number] = true end
-  return confirms_close[pinfo.number]
 end
 
 -- ---------------------------------------------------------------------------------------------------------------------------
@@ -452,8 +437,7 @@ local SYN_ROWS = {  -- §3.2
   {f.attempt, 12, 8},
 }
 
-local function add_syn(tree, payload, pinfo)
-  note_syn(pinfo)
+local function add_syn(tree, payload)
   if not add_rows(tree, payload, SYN_ROWS) then return nil end
   local found = add_parameters(tree, payload, 20)
   return words(name_in_info(found[0x8001]) or "(unnamed)", name_of(MODES, payload(2, 1):uint()), "window", payload(8, 4):uint(),
@@ -485,9 +469,11 @@ local function add_syn_ack(tree, payload)
 end
 
 -- From client to server: the third step of the handshake (§3.5), and the last one of the close (§7.2).
-local function add_confirmation(tree, payload, pinfo)
+local function add_confirmation(tree, payload)
   tree:add(f.session, payload(0, CONFIRMATION_SIZE))
-  return note_confirmation(pinfo) and "confirms the close" or "confirms the session"
+  if payload:len() == CONFIRMATION_SIZE then return "confirms the session" end
+  tree:add(f.durable_through, payload(CONFIRMATION_SIZE, 8))
+  return "confirms the close"
 end
 
 local ACK_ROWS = {  -- §6.1
@@ -511,8 +497,9 @@ local function add_entries(tree, payload, offset, count, max, field, size, rows)
   return true
 end
 
-local function add_ack(tree, payload, pinfo)
-  if payload:len() == CONFIRMATION_SIZE then return add_confirmation(tree, payload, pinfo) end
+local function add_ack(tree, payload)
+  local is_confirmation = payload:len() == CONFIRMATION_SIZE or payload:len() == CLOSE_CONFIRMATION_SIZE
+  if is_confirmation then return add_confirmation(tree, payload) end
   if not add_rows(tree, payload, ACK_ROWS) then return nil end
   if payload:len() < 36 then
     complain(tree, expert_info.unreadable, "The payload is cut short: it has %d bytes, at least 36 expected", payload:len())
@@ -523,7 +510,6 @@ local function add_ack(tree, payload, pinfo)
   flags:add(f.ack_refusals, payload(32, 2))
   tree:add(f.ack_range_count, payload(34, 2))
   local is_final, has_refusals = payload(32, 2):bitfield(15) == 1, payload(32, 2):bitfield(14) == 1
-  if is_final then note_final_ack(pinfo) end
 
   local ranges, refusals = payload(34, 2):uint(), 0
   if not add_entries(tree, payload, 36, ranges, RANGES_MAX, f.ack_range, 16, RANGE_ROWS) then return nil end
@@ -654,7 +640,7 @@ local function add_payload_bytes(tree, tvb)
 end
 
 -- Adds one frame to `tree` and returns what the Info column says of it.
-local function add_frame(tree, tvb, pinfo)
+local function add_frame(tree, tvb)
   if tvb:len() < HEADER_SIZE then
     complain(tree, expert_info.not_captured, "The frame was not captured as a whole")
     return "not captured"
@@ -676,7 +662,7 @@ local function add_frame(tree, tvb, pinfo)
   local is_damaged = add_checksum_status(tree, checksum_item, tvb, payload_size)
   local said
   if PAYLOADS[kind] then
-    said = PAYLOADS[kind](tree, tvb:range(HEADER_SIZE, payload_size):tvb(), pinfo) or "unreadable"
+    said = PAYLOADS[kind](tree, tvb:range(HEADER_SIZE, payload_size):tvb()) or "unreadable"
   else
     complain(tree, expert_info.unknown_type, "Type 0x%02x: version 1 does not have it (§2.2)", kind)
     add_payload_bytes(tree, tvb)
@@ -720,9 +706,9 @@ local function dissect(tvb, pinfo, tree)
   if tvb:len() == 0 or is_tls(tvb) then return 0 end
   pinfo.cols.protocol = "cproto"
   local said = {}
-  local function dissect_frame(frame, frame_pinfo, frame_tree)
+  local function dissect_frame(frame, _, frame_tree)
     local item = frame_tree:add(cproto, frame())
-    said[#said + 1] = add_frame(item, frame, frame_pinfo)
+    said[#said + 1] = add_frame(item, frame)
     item:set_text("cproto, " .. said[#said])
     return frame:len()
   end

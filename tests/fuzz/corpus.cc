@@ -70,6 +70,7 @@ void write_handshake() {
   seed_payload("handshake", "syn_ack", syn_ack(some_terms()));
   seed_payload("handshake", "syn_ack_full", syn_ack(full_terms()));
   seed_payload("handshake", "confirmation", confirmation());
+  seed_payload("handshake", "confirmation_of_close", confirmation_of_close(6));
 }
 
 void write_control() {
@@ -95,7 +96,7 @@ void write_server() {
   put_action(0, 0, messages);
   put_frames(disconnect(Disconnect::End::finish, 6), messages);
   put_action(1, 0, messages);
-  put_frames(confirmation(), messages);
+  put_frames(confirmation_of_close(6), messages);
   seed_script("server", "messages", messages);
   seed_script("frame", "messages", messages);
 

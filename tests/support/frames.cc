@@ -77,7 +77,12 @@ Bytes syn_ack(const SynAck& terms) {
 }
 Bytes confirmation(const SessionId& session) {
   Bytes payload;
-  encode_confirmation(session, payload);
+  encode_confirmation({session, std::nullopt}, payload);
+  return frame_of(FrameType::ack, payload);
+}
+Bytes confirmation_of_close(std::uint64_t number, const SessionId& session) {
+  Bytes payload;
+  encode_confirmation({session, Seq{number}}, payload);
   return frame_of(FrameType::ack, payload);
 }
 Bytes ack(const Ack& ack) {

@@ -34,6 +34,7 @@ Bytes abandonment(std::uint64_t number);
 Bytes syn(const Syn& syn);
 Bytes syn_ack(const SynAck& terms);
 Bytes confirmation(const SessionId& session = session_id());
+Bytes confirmation_of_close(std::uint64_t number, const SessionId& session = session_id());
 Bytes ack(const Ack& ack);
 // Everything through `number` is durable and received, with limits that do not bind.
 Bytes ack_through(std::uint64_t number);

@@ -370,7 +370,7 @@ TEST_CASE("client: everything durable and finished is closed with a confirmation
   CHECK(client.hears(ack_of(1, 1)) == "Acked 1");
   CHECK(client.session.state() == State::closing);
   CHECK(client.hears(ack_of(1, 1, true)) == "Closed");
-  CHECK(to_hex(client.output) == to_hex(confirmation()));
+  CHECK(to_hex(client.output) == to_hex(confirmation_of_close(1)));
   CHECK(client.session.state() == State::closed);
   CHECK(client.session.wants_finish());
 }
@@ -415,7 +415,7 @@ TEST_CASE("client: a server's pause stops new numbers, settles what is in flight
   CHECK(client.hears(ack_of(1, 2)) == "Acked 1");
   CHECK(client.said().empty());
   CHECK(client.hears(ack_of(2, 2, true)) == "Acked 2; Failed by peer shutting_down");
-  CHECK(client.said_in_full() == "ACK of the session");
+  CHECK(client.said_in_full() == "ACK of the close");
   reconnects(client);
   CHECK(client.hears(syn_ack(resumed_at(2))) == "Established");
   CHECK(client.said_in_full() == "ACK of the session; DATA 3, 1 B");

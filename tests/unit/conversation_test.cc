@@ -78,7 +78,7 @@ TEST_CASE("conversation: one message from SYN to the last confirmation") {
                            "< ACK durable 1, received 1, limit 6",
                            "> DISCONNECT finish, last 1",
                            "< ACK durable 1, received 1, limit 6, final",
-                           "> ACK of the session",
+                           "> ACK of the close",
                        });
   CHECK(talk.client_events == Strings{"Established", "Acked 1", "Closed"});
   CHECK(talk.server_events == Strings{"Hello", "Opened", "Received 1", "Closing finish", "Confirmed finish"});

@@ -295,11 +295,14 @@ TEST_CASE("handshake: terms outside their ranges are refused") {
   CHECK(code_of_terms(encoded(terms)) == expected);
 }
 
-TEST_CASE("handshake: a confirmation is a session's id and nothing else") {
-  Bytes out;
-  encode_confirmation(session_id(), out);
-  CHECK(decode_confirmation(out) == session_id());
-  CHECK_FALSE(decode_confirmation(ByteView(out).first(15)));
-  out.push_back(0);
-  CHECK_FALSE(decode_confirmation(out));
+TEST_CASE("handshake: a confirmation is a session's id, and of a close its number, and nothing else") {
+  for (const auto& closed_at : {std::optional<Seq>(), std::optional<Seq>(Seq{0}), std::optional<Seq>(Seq{70'000})}) {
+    Bytes out;
+    encode_confirmation({session_id(), closed_at}, out);
+    CHECK(out.size() == (closed_at ? 24 : 16));
+    CHECK(decode_confirmation(out) == Confirmation{session_id(), closed_at});
+    CHECK_FALSE(decode_confirmation(ByteView(out).first(out.size() - 1)));
+    out.push_back(0);
+    CHECK_FALSE(decode_confirmation(out));
+  }
 }

@@ -231,7 +231,7 @@ TEST_CASE("peer: a session's one line says who, from where, what was agreed, wha
   peer.waits_for_disk();
   const std::size_t before = host.log.lines.size();
   peer.hears(join({disconnect(Disconnect::End::finish, 2)}));
-  peer.hears(confirmation(terms.session));
+  peer.hears(confirmation_of_close(2, terms.session));
   REQUIRE(host.log.lines.size() == before + 1);
   const std::string session = short_name(terms.session);
   CHECK(host.log.lines.back().starts_with("host-1 (192.0.2.9:51234) session " + session + " (burst, window "));

@@ -247,9 +247,9 @@ Bytes payload_again(const Example& example, FrameType type) {
     }
     case FrameType::ack:
       if (example.is_from_client) {
-        const std::optional<SessionId> session = decode_confirmation(payload);
-        REQUIRE(session);
-        encode_confirmation(*session, again);
+        const std::optional<Confirmation> confirmation = decode_confirmation(payload);
+        REQUIRE(confirmation);
+        encode_confirmation(*confirmation, again);
       } else {
         const std::optional<Ack> ack = decode_ack(payload);
         REQUIRE(ack);

@@ -364,7 +364,7 @@ TEST_CASE("server: a close waits for the last number, then for the disk, then fo
   CHECK(server.said() == "ACK");
   CHECK(last_ack(server).is_final);
   CHECK(server.session.wants_shutdown());
-  CHECK(server.hears(confirmation()) == "Confirmed finish");
+  CHECK(server.hears(confirmation_of_close(2)) == "Confirmed finish");
   CHECK(server.session.wants_finish());
 }
 
@@ -444,7 +444,32 @@ TEST_CASE("server: on datagrams the final ACK is said again to who did not hear 
   CHECK(server.hears(disconnect(End::finish, 1)).empty());
   CHECK(server.said() == "ACK");
   CHECK(last_ack(server).is_final);
-  CHECK(server.hears(confirmation()) == "Confirmed finish");
+  CHECK(server.hears(confirmation_of_close(1)) == "Confirmed finish");
+}
+
+TEST_CASE("server: a late copy of the handshake's confirmation does not pass for that of the close") {
+  for (const Transport transport : {Transport::stream, Transport::datagram}) {
+    ServerOptions options;
+    options.transport = transport;
+    ServerEnd server(options);
+    reach_confirming(server);
+    CHECK(server.hears(confirmation()).empty());
+    CHECK(server.session.state() == ServerSession::State::confirming);
+    CHECK(server.hears(confirmation_of_close(1)) == "Confirmed finish");
+  }
+}
+
+TEST_CASE("server: a confirmation of a close that names another number ends the connection") {
+  ServerEnd server;
+  reach_confirming(server);
+  CHECK(server.hears(confirmation_of_close(2)) == "Ended malformed_frame");
+}
+
+TEST_CASE("server: a confirmation of a close before there is one changes nothing") {
+  ServerEnd server;
+  server.reach_established();
+  CHECK(server.hears(confirmation_of_close(0)).empty());
+  CHECK(server.session.state() == ServerSession::State::established);
 }
 
 TEST_CASE("server: the end of the stream elsewhere is told") {

@@ -111,7 +111,7 @@ const std::vector<ServerRow>& server_rows() {
       // On a stream the final ACK was the last that is said.
       {S::confirming, F::syn, {S::closed, "Ended unexpected_frame"}, {S::confirming}},
       {S::confirming, F::syn_ack, {S::closed, "Ended unexpected_frame"}, kUnexpected},
-      same(S::confirming, F::ack, {S::closed, "Confirmed finish"}),
+      ignored(S::confirming, F::ack),
       {S::confirming, F::data, {S::closed, "Ended unexpected_frame"}, kUnexpected},
       {S::confirming, F::fragment, {S::closed, "Ended unexpected_frame"}, kUnexpected},
       {S::confirming, F::header, {S::closed, "Ended unexpected_frame"}, kUnexpected},
@@ -173,7 +173,7 @@ void reach(ServerEnd& server, S state) {
       return;
     case S::closed:
       reach(server, S::confirming);
-      server.hears(confirmation());
+      server.hears(confirmation_of_close(1));
       return;
   }
 }
