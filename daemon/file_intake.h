@@ -112,6 +112,7 @@ class FileIntake {
   void settle() { is_settling_ = true; }
   bool is_idle() const { return !step_ && waiting_.empty(); }
   bool waits_for_disk() const { return step_ != nullptr; }
+  std::uint64_t gathered_bytes() const { return gathered_bytes_; }
   // Grows with each step that came back.
   std::uint64_t moves() const { return steps_done_; }
 

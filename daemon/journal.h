@@ -88,6 +88,7 @@ class Journal {
   // Whether a record of this size fits the batch being gathered, whatever room() says to readers.
   bool has_space(std::size_t size) const { return !is_gathering() || gathered_->size() + size <= batch_limit(); }
   bool is_gathering() const { return gathered_->size() > kBatchHeaderSize; }
+  std::size_t gathered_bytes() const { return gathered_->size(); }
   // The number that what is appended now will have.
   std::uint64_t gathering_number() const { return gathering_number_; }
 

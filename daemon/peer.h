@@ -62,6 +62,7 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
   void pause(Duration retry_after);
 
   bool is_waiting_for_room() const { return !is_reading_; }
+  const ServerSession& session() const { return session_; }
 
   // --- Host, for settle() ---
   void on_event(ServerEvent& event);

@@ -63,6 +63,7 @@ void ClientNode::begin_session() {
   --sessions_left_;
   messages_left_ = plan_.messages;
   outgoing_ = {};
+  packet_size_ = 0;
   ClientOptions options;
   options.transport = options.sender.transport = plan_.link.transport;
   options.offer.client_id = client_name(number_);
@@ -150,6 +151,8 @@ void ClientNode::on_broken() {
 
 void ClientNode::on_event(ClientEvent& event) {
   if (const auto* established = std::get_if<client_event::Established>(&event)) {
+    const std::uint32_t packet_size = established->terms.max_packet_size;
+    sent().was_recut = sent().was_recut || packet_size < std::exchange(packet_size_, packet_size);
     sent().id = established->terms.session;
   } else if (const auto* refused = std::get_if<client_event::Refused>(&event)) {
     for (SentMessage& message : sent().messages)
@@ -206,7 +209,7 @@ void ClientNode::turn() {
   }
 }
 
-void ClientNode::note_acknowledged() { sent().acknowledged = session_->sender().durable_through(); }
+void ClientNode::note_acknowledged() { sent().acknowledged = session_->sender().durable_messages(); }
 
 // --- the source ---
 

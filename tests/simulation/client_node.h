@@ -80,6 +80,7 @@ class ClientNode final : public Client, public Party {
   std::size_t messages_left_ = 0;
   Instant next_message_at_{};
   Outgoing outgoing_;
+  std::uint32_t packet_size_ = 0;
   Duration retry_after_{0};
   unsigned life_ = 0;  // of the process: what was planned for an earlier one is void
 };

@@ -82,7 +82,10 @@ void Connection::deliver(Side writer) {
          !flow.arrived.empty()) {
     const std::size_t slow = plan_.slow_reader > 0 ? plan_.slow_reader : flow.arrived.size();
     const std::size_t most = reader->is_stopped() ? 0 : std::min({flow.arrived.size(), reader->read_max(), slow});
-    if (most == 0) break;
+    if (most == 0) {
+      if (!reader->is_stopped()) reader->on_full();
+      break;
+    }
     const std::size_t size = random_.chance(70) ? most : random_.between(1, most);
     const Bytes bytes(flow.arrived.begin(), flow.arrived.begin() + static_cast<std::ptrdiff_t>(size));
     flow.arrived.erase(flow.arrived.begin(), flow.arrived.begin() + static_cast<std::ptrdiff_t>(size));
@@ -171,10 +174,18 @@ void Connection::send_datagram(Side side, Bytes frame) {
     scheduler_.at(arrival, [self = shared_from_this(), side, frame] {
       if (self->is_broken_) return;
       if (other(side) == Side::server && !self->is_joined(Side::server) && self->on_unknown) self->on_unknown(self);
-      Party* party = self->party_[index(other(side))];
-      if (party != nullptr && !party->is_stopped()) party->on_bytes(frame);
+      self->arrive(side, frame);
     });
   }
+}
+
+// Who does not read loses what comes.
+void Connection::arrive(Side writer, const Bytes& frame) {
+  Party* reader = party_[index(other(writer))];
+  if (reader == nullptr || reader->is_stopped()) return;
+  if (reader->read_max() > 0) return reader->on_bytes(frame);
+  coverage_.add(Fault::frame_lost);
+  reader->on_full();
 }
 
 }  // namespace cproto::sim

@@ -25,6 +25,8 @@ class Party {
   virtual void on_writable() = 0;  // can_write() is true again
   // Bytes it would read now; 0: none.
   virtual std::size_t read_max() const = 0;
+  // There is something, and it would read none of it: resume_reading() is up to it.
+  virtual void on_full() {}
   // The process was stopped: it reads nothing and hears of nothing until resume_reading().
   virtual bool is_stopped() const { return false; }
 };
@@ -84,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_stream(Side side, Bytes bytes);
   void write_datagrams(Side side, ByteView bytes);
   void send_datagram(Side side, Bytes frame);
+  void arrive(Side writer, const Bytes& frame);
   void deliver(Side writer);
   void tell_broken(Side side);
   void rest(Flow& flow, Side writer);

@@ -127,10 +127,12 @@ std::string Ledger::check_message(ByteView bytes, MessageKind kind, unsigned cli
 
 std::string Ledger::check_missing(const Found& found) const {
   for (const auto& [key, session] : sessions_) {
-    for (const SentMessage& message : session.messages) {
-      if (!message.last || message.is_abandoned || *message.last > session.acknowledged) continue;
+    for (std::size_t i = 0; i < std::min<std::size_t>(session.messages.size(), session.acknowledged); ++i) {
+      const SentMessage& message = session.messages[i];
+      if (message.is_abandoned) continue;
       // A file that did not fit on the disk is refused, too.
       const bool may_be_refused = is_too_large(message) || message.kind == MessageKind::file;
+      if (may_be_refused && session.was_recut) continue;  // whose refusal it was cannot be told
       const bool is_missing = !found.times.contains(message.id);
       if (is_missing && !(may_be_refused && message.was_refused) && !is_too_large(message))
         return to_text(message.id) + " was acknowledged and is not there";

@@ -28,9 +28,11 @@ struct SentMessage {
 
 struct SentSession {
   std::vector<SentMessage> messages;
-  Seq acknowledged;
+  std::uint64_t acknowledged = 0;  // messages, in the order they began
   std::optional<SessionId> id;
   bool is_closed = false;  // everything in it is settled
+  // It began anew with smaller packets before anything was durable: the numbers that are noted are not those it has.
+  bool was_recut = false;
 };
 
 class Ledger {

@@ -14,6 +14,10 @@ constexpr std::size_t kReadSize = 64 * 1024;
 // More of either at once would be a leak, or a queue without a bound.
 constexpr std::size_t kJobsMax = 16;
 constexpr std::size_t kOpenFilesMax = 200;
+// Behind a batch that is full: what every connection may have read of a frame, and what is carried forward.
+constexpr std::size_t kBatchBeyond = 128 * 1024;
+constexpr std::size_t kSegmentsMax = 24;
+constexpr std::uint64_t kIntakeMax = 16u << 20;
 // An ACK, a KEEP-ALIVE and the errors that are due.
 constexpr std::size_t kOutputMax = 16 * 1024;
 
@@ -54,7 +58,11 @@ void ServerWire::on_end() {
   node_.pump();
 }
 
-void ServerWire::on_broken() { on_end(); }
+void ServerWire::on_broken() {
+  if (!is_finished_) peer_->on_lost();
+  is_finished_ = true;
+  node_.pump();
+}
 
 void ServerWire::on_writable() {
   if (node_.is_stopped_) return;
@@ -64,7 +72,12 @@ void ServerWire::on_writable() {
 
 std::size_t ServerWire::read_max() const {
   if (is_finished_) return kReadSize;
-  return is_reading_ ? std::min(kReadSize, node_.store_->room()) : 0;
+  return is_reading_ ? std::min(kReadSize, peer_->room()) : 0;
+}
+
+void ServerWire::on_full() {
+  if (!is_finished_) peer_->on_full();
+  node_.pump();
 }
 
 bool ServerWire::is_stopped() const { return node_.is_stopped_; }
@@ -317,6 +330,7 @@ void ServerNode::on_connect(const std::shared_ptr<Connection>& connection) {
 }
 
 void ServerNode::on_datagram(const std::shared_ptr<Connection>& connection) {
+  has_datagrams_ = true;
   if (is_up()) on_connect(connection);
 }
 
@@ -347,6 +361,16 @@ void ServerNode::pump() {
 void ServerNode::check_bounds() {
   if (disk.jobs_under_way() > kJobsMax) world_.fail("too many jobs under way");
   if (disk.open_files() > kOpenFilesMax) world_.fail("too many open files");
+  if (!store_) return;
+  // What was kept out of order comes at once when its gap is closed.
+  const std::uint64_t kept = has_datagrams_ ? world_.plan.clients * world_.plan.window_bytes : 0;
+  if (store_->journal().gathered_bytes() > options_.segment_size / 4 + kBatchBeyond + kept)
+    world_.fail("too much for one batch: " + std::to_string(store_->journal().gathered_bytes()) + " bytes");
+  if (store_->journal().segments_in_use() > kSegmentsMax) world_.fail("too many segments in use");
+  if (store_->intake().gathered_bytes() > kIntakeMax) world_.fail("too much of files waits for the disk");
+  for (const auto& [number, wire] : wires_)
+    if (wire->peer().session().reordered_bytes() > wire->peer().session().window_bytes())
+      world_.fail("too much is kept out of order");
 }
 
 std::string ServerNode::describe() const {

@@ -36,6 +36,7 @@ class ServerWire final : public Party, public Wire {
   void on_broken() override;
   void on_writable() override;
   std::size_t read_max() const override;
+  void on_full() override;
   bool is_stopped() const override;
   // The process goes on: everything that came meanwhile is there.
   void wake();
@@ -125,6 +126,7 @@ class ServerNode final : public Log {
   unsigned life_ = 0;
   bool dies_at_work_ = false;  // as soon as a job is on the disk
   bool is_stopped_ = false;
+  bool has_datagrams_ = false;
   bool is_pumping_ = false;
   bool is_ending_ = false;
   bool has_torn_logs_ = false;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kTick = 500ms;
 constexpr Duration kMostWithoutProgress = 120s;
+constexpr Duration kMostToTheEnd = 2h;  // with nothing in the way
 constexpr std::uint64_t kEventsAtOneInstant = 100'000;
 constexpr std::uint64_t kEventsMax = 2'000'000;
 
@@ -122,8 +123,9 @@ Verdict World::run() {
 // With nothing in its way every client comes to its end; a slow one may take its time, as long as more becomes durable.
 void World::run_while_there_is_progress() {
   std::uint64_t progress = ledger.progress();
+  const Instant end = scheduler.now() + kMostToTheEnd;
   while (run_until(scheduler.now() + kMostWithoutProgress, true) && !all_done()) {
-    if (std::exchange(progress, ledger.progress()) != progress) continue;
+    if (std::exchange(progress, ledger.progress()) != progress && scheduler.now() < end) continue;
     for (const auto& client : clients_)
       if (!client->is_done()) fail("no progress: " + client->describe() + "; " + server->describe());
   }
