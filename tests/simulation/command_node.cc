@@ -204,6 +204,7 @@ int CommandNode::draw_fault(const FileOp& op, const std::string& path) {
   const bool syncs = op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
   if (!syncs && op.kind != Kind::write && op.kind != Kind::remove) return 0;
   if (!world_.random.chance(state_failure_)) return 0;
+  world_.count(Fault::client_disk_failed);
   return syncs ? EIO : ENOSPC;
 }
 
@@ -261,6 +262,7 @@ void CommandNode::plan_worst() {
 
 void CommandNode::stop_for(Duration time) {
   world_.trace(name() + " is stopped");
+  world_.count(Fault::client_stopped);
   is_stopped_ = true;
   world_.scheduler.after(time, [this, life = life_] {
     if (life == life_) go_on();
@@ -277,6 +279,7 @@ void CommandNode::go_on() {
 void CommandNode::die(const char* how) {
   const bool cuts_power = world_.random.chance(40);
   world_.trace(name() + " " + how + (cuts_power ? ", and its power is cut" : ""));
+  world_.count(cuts_power ? Fault::client_power_cut : Fault::client_killed);
   if (connection_) connection_->cut();
   const std::uint64_t durable = process_->tally.durable;
   const bool was_closed = errand_->sent().is_closed;
@@ -322,6 +325,7 @@ void CommandNode::meet_server() {
       const auto connection = weak.lock();
       if (!connection || !is_faulty()) return;
       world_.trace("connection " + std::to_string(connection->number()) + " is cut");
+      world_.count(Fault::connection_cut);
       connection->cut();
     });
   }

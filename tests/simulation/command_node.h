@@ -37,7 +37,8 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   void on_end() override { on_gone("the server closed the connection"); }
   void on_broken() override { on_gone("connection reset by peer"); }
   void on_writable() override;
-  std::size_t read_max() const override { return is_stopped_ ? 0 : 64 * 1024; }
+  std::size_t read_max() const override { return 64 * 1024; }
+  bool is_stopped() const override { return is_stopped_; }
 
   // --- Transfer::Network ---
   void connect(const client::ServerAddress& server, std::size_t rotation) override;

@@ -14,7 +14,10 @@ enum class Fault : std::uint8_t {
   died_recovering,
   server_stopped,
   client_killed,
-  setting_changed,  // between two lives of the server
+  client_power_cut,
+  client_stopped,
+  client_disk_failed,  // to write or to sync what it remembers
+  setting_changed,     // between two lives of the server
   log_renamed,
   // the disk
   sync_failed,
