@@ -91,7 +91,7 @@ class Daemon:
         return self.prefix + [str(BIN / "cprotod"), "--config", str(self.config), "--directory", str(self.store), "--host",
                               self.host, "--port", str(self.port)] + self.arguments
 
-    def start(self, timeout=60):
+    def start(self, timeout=180):
         """Starts it and waits until it listens."""
         deadline = time.monotonic() + timeout
         while True:
