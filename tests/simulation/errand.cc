@@ -9,8 +9,7 @@ namespace cproto::sim {
 
 namespace {
 
-constexpr Seq kCertain{1};  // the message is there
-constexpr Seq kPerhaps{2};  // or not
+constexpr Seq kWhole{1};  // of a message that may be there: its numbers are the command's business
 const std::string kState = "/home/state";
 constexpr std::size_t kFilesMax = 6;
 
@@ -24,7 +23,6 @@ Errand::Errand(World& world, test::MemoryFiles& files, unsigned client, unsigned
       number_(number),
       large_(plan.large),
       kind_(static_cast<Kind>(random_.below(5))) {
-  sent().acknowledged = kCertain;
   sent().messages.reserve(plan.messages);
   options_.servers = {{"server", 7780}};
   options_.mode = plan.mode;
@@ -93,7 +91,7 @@ SentMessage& Errand::add_message(std::size_t size) {
   message.kind = options_.kind;
   message.channel = options_.channel;
   message.size = content_of(message.id, message.kind, size).size();
-  message.last = kPerhaps;
+  message.last = kWhole;
   return message;
 }
 
@@ -177,14 +175,11 @@ void Errand::change() {
 
 // --- what must have arrived ---
 
-void Errand::expect(std::uint64_t messages) {
-  for (SentMessage& message : sent().messages)
-    if (message.id.number < messages) message.last = kCertain;
-}
+void Errand::expect(std::uint64_t messages) { sent().acknowledged = std::max(sent().acknowledged, messages); }
 
 std::string Errand::expect_all(const std::vector<std::string>& told) {
+  expect(messages());
   for (SentMessage& message : sent().messages) {
-    message.last = kCertain;
     message.was_refused = world_.ledger.is_too_large(message);
     if (kind_ != Kind::files) continue;
     if (std::string wrong = expect_file(message, told); !wrong.empty()) return wrong;
