@@ -164,6 +164,7 @@ void FileSource::take(std::size_t bytes, bool) {
 }
 
 void FileSource::skip() {
+  must_restart_ = false;
   next_file();
   must_mark_ = true;  // that file took another number of messages than one, or none
 }

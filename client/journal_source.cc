@@ -209,6 +209,7 @@ void JournalSource::take(std::size_t bytes, bool is_complete) {
 }
 
 void JournalSource::skip() {
+  must_restart_ = false;
   must_mark_ = true;
   leave_entry();
 }

@@ -196,6 +196,14 @@ TEST_CASE("files to send: behind whole files the next one is begun, whatever the
   CHECK(rig.take(Piece::Kind::header).header.file.name == "c");
 }
 
+TEST_CASE("files to send: one that was to be sent anew and is left out is not sent anew") {
+  Rig rig;
+  rig.open({rig.put("a", some_bytes(10)), rig.put("b", some_bytes(5))});
+  rig.source->resume({}, {0, 0, 7});
+  rig.source->skip();
+  CHECK(rig.take(Piece::Kind::header).header.file.name == "b");
+}
+
 TEST_CASE("files to send: behind one that was left out the bookmark says which is next") {
   Rig rig;
   const std::vector<std::string> paths = {rig.folder.path() + "/none", rig.put("b", some_bytes(10)), rig.put("c", {})};
