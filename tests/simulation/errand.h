@@ -82,7 +82,6 @@ class Errand {
   bool is_begun_ = false;
   bool copies_ = false;  // and truncates, instead of renaming
   std::uint64_t durable_ = 0;
-  std::map<unsigned, std::vector<std::size_t>> former_sizes_;  // of files that were changed between two runs
 };
 
 }  // namespace cproto::sim

@@ -112,7 +112,7 @@ std::string Ledger::check_message(ByteView bytes, MessageKind kind, unsigned cli
   const SentMessage& sent = session->second.messages[id->number];
   if (sent.kind != kind || (kind != MessageKind::file && sent.channel != channel))
     return to_text(*id) + " is in the wrong log";
-  if (sent.is_abandoned || !sent.last || sent.size != bytes.size()) return to_text(*id) + " was never sent whole";
+  if (sent.is_abandoned || !sent.last || !sent.had_size(bytes.size())) return to_text(*id) + " was never sent whole";
   if (is_too_large(sent)) return to_text(*id) + " is too large to be there";
   if (kind == MessageKind::file && sent.was_refused) return to_text(*id) + " was refused and is there";
   if (++found.times[*id] > 1) return to_text(*id) + " is there twice";

@@ -3,6 +3,7 @@
 // shorter.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -20,10 +21,15 @@ struct SentMessage {
   MessageKind kind = MessageKind::text;
   std::string channel;
   std::size_t size = 0;
+  std::vector<std::size_t> former_sizes{};  // of a file that was changed: one of these may have been sent before
   Seq first;
   std::optional<Seq> last;  // once all of it was handed to the session
   bool is_abandoned = false;
   bool was_refused = false;  // and its sender was told
+
+  bool had_size(std::size_t bytes) const {
+    return size == bytes || std::find(former_sizes.begin(), former_sizes.end(), bytes) != former_sizes.end();
+  }
 };
 
 struct SentSession {
