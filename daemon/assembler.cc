@@ -316,9 +316,11 @@ std::vector<std::shared_ptr<Part>> Assembler::on_checkpoint_durable(const Checkp
     registry_.purge(one.second);
     return true;
   });
-  // From here on recovery takes unfinished messages of these parts from there.
-  for (const CheckpointRecord::Part& part : checkpoint.parts)
-    if (const auto it = unfinished_.find(part.session); it != unfinished_.end()) it->second.first_batch = 0;
+  // From here on recovery takes unfinished messages of these parts from there; by now it may be the session's next one.
+  for (const CheckpointRecord::Part& part : checkpoint.parts) {
+    const auto it = unfinished_.find(part.session);
+    if (it != unfinished_.end() && it->second.assembly.first == part.pieces.first) it->second.first_batch = 0;
+  }
   going_finished_from_ = kNoBatch;
   std::vector<std::shared_ptr<Part>> parts = std::exchange(going_parts_, {});
   for (const auto& part : parts) {

@@ -442,6 +442,38 @@ TEST_CASE("delivery: a log that became shorter while the daemon was down is cont
   CHECK(end.log.contains("became shorter"));
 }
 
+TEST_CASE(
+    "delivery: a message that begins while a checkpoint takes the one before it from its part is not in that part") {
+  OpenStore end;
+  const std::string piece(6'000, 'p');
+  for (int i = 0; i < 3; ++i) {
+    end.session.send_fragment(piece);
+    end.sync();
+  }
+  // The first ends and the second begins while the checkpoint, which names the part of the first, is on its way.
+  bool is_syncing = false;
+  end.disk.latency = [&](const Job& job) {
+    is_syncing = is_syncing || job.back().path == "/store/partial";
+    return job.front().kind == FileOp::Kind::write ? 15ms : Duration(20ms);
+  };
+  while (!is_syncing) end.run(1ms);
+  end.session.send("end");
+  end.session.send_fragment("begin ");
+  end.run(60ms);
+  end.disk.latency = [](const Job&) { return 1ms; };
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  for (int i = 0; i < 60; ++i) {  // through every segment there is, and with checkpoints
+    other.send(std::string(8'000, 'x'));
+    end.sync();
+    if (i % 10 == 0) end.run(1100ms);
+  }
+  end.restart(true);
+  end.send("and end");
+  end.run(1s);
+  CHECK((end.log_text() == piece + piece + piece + "end\nbegin and end\n"));
+}
+
 // --- trouble ---
 
 TEST_CASE("delivery: a log that cannot be written waits alone, and gets what it missed") {
