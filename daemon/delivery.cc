@@ -324,8 +324,8 @@ void Delivery::on_checkpoint_durable() {
 Instant Delivery::next_deadline() const {
   if (restart_at_ != kNever) return restart_at_;
   if (is_busy_ || journal_ == nullptr) return kNever;
-  const bool may_checkpoint =
-      has_work_since_checkpoint_ && awaited_batch_ == 0 && inbox_.is_settled() && !assembler_.has_spills();
+  const bool may_checkpoint = has_work_since_checkpoint_ && awaited_batch_ == 0 && delivered_ >= recovered_through_ &&
+                              round_is_over() && inbox_.is_settled();
   return std::min({read_blocked_until_ > now_ ? read_blocked_until_ : kNever,
                    may_checkpoint ? last_checkpoint_ + kCheckpointInterval : kNever, inbox_.next_deadline(now_),
                    files_.next_deadline(now_), assembler_.next_deadline(now_)});

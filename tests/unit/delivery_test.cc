@@ -903,6 +903,33 @@ TEST_CASE("delivery: what cannot be set aside either waits in the journal") {
   CHECK(end.log_text() == end.expected);
 }
 
+TEST_CASE("delivery: while a log waits for the journal that fails, no checkpoint is due") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  bool is_blocked = true;
+  bool fails = false;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    if (op.kind == FileOp::Kind::open_or_create && path == end.inbox("db-1", "messages.log")) {
+      if (is_blocked) return EACCES;
+      fails = true;
+    }
+    return fails && op.kind == FileOp::Kind::sync_data && path.starts_with("/store/journal") ? EIO : 0;
+  };
+  other.send("x");
+  end.sync();
+  end.run(4700ms);  // it is set aside; a checkpoint for that, and one for the next
+  end.send("a");
+  end.run(100ms);
+  end.send("b");
+  is_blocked = false;
+  end.run(500ms);
+  REQUIRE(fails);
+  end.disk.advance_to(end.disk.now() + 1s);
+  end.store->handle_timeout();
+  CHECK(end.store->next_deadline() > end.disk.now());
+}
+
 TEST_CASE("delivery: a large message waits for its log as small ones do") {
   Blocked end;
   for (int i = 0; i < 10; ++i) {
