@@ -13,12 +13,14 @@ CLIENTS = ("one", "two", "three")
 
 
 def make_store(arena):
-    """A small journal with messages that are acknowledged and in no inbox yet: their logs' names are taken by folders. Sealed, and
-    left as kill -9 leaves it. Returns the store and what each client sent."""
+    """A small journal with messages that are acknowledged and in no inbox yet: their logs' names are taken by folders, and so are those
+    of the files where they would wait for that. Sealed, and left as kill -9 leaves it. Returns the store and what each client sent."""
     daemon = arena.daemon('[store]\nsegment_size = "1MiB"\n', name="sealed")
     sent = {name: [] for name in CLIENTS}
-    for name in CLIENTS:
-        daemon.inbox(name).mkdir(parents=True)
+    in_the_way = [daemon.inbox(name) for name in CLIENTS]
+    in_the_way += [daemon.store / "partial" / ("%016x.aside" % number) for number in range(1, 20)]
+    for path in in_the_way:
+        path.mkdir(parents=True)
     peers = {name: wire.Peer(daemon.port) for name in CLIENTS}
     for name, peer in peers.items():
         peer.shake_hands(client_id=name.encode())
@@ -34,8 +36,8 @@ def make_store(arena):
         peer.close()
     support.wait_for(lambda: has_seal(daemon.store), "the seal")
     daemon.kill()
-    for name in CLIENTS:
-        daemon.inbox(name).rmdir()
+    for path in in_the_way:
+        path.rmdir()
     return daemon.store, sent
 
 
