@@ -9,10 +9,11 @@ import struct
 import subprocess
 import threading
 import time
+import unittest
 
 import wire
 from proxy import Proxy
-from support import LONG, TestCase, main, size_of, wait_for
+from support import LONG, SANITIZED, TestCase, main, size_of, wait_for
 from wire import Peer, frame
 
 MIB = 1 << 20
@@ -136,6 +137,7 @@ class Arriving(FilesTest):
         with open("/proc/%d/io" % daemon.pid) as file:
             return int(next(line.split()[1] for line in file if line.startswith("write_bytes")))
 
+    @unittest.skipIf(SANITIZED, "what a sanitizer needs is not theirs")
     def test_neither_end_needs_memory_for_a_large_file(self):
         daemon = self.daemon()
         path = self.directory / "sparse"

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import threading
 import time
+import unittest
 
-from support import LONG, TestCase, main, numbered_lines, size_of, wait_for
+from support import LONG, SANITIZED, TestCase, main, numbered_lines, size_of, wait_for
 
 
 def make_room(path):
@@ -318,6 +319,7 @@ class Follow(TestCase):
     def test_a_log_rotated_by_rename_while_both_sides_are_killed_arrives_once_and_in_order(self):
         self.rotate_and_kill(copytruncate=False)
 
+    @unittest.skipIf(SANITIZED, "copytruncate loses what a reader as slow as that has not read")
     def test_a_log_rotated_by_copytruncate_while_both_sides_are_killed_arrives_once_and_in_order(self):
         self.rotate_and_kill(copytruncate=True)
 
