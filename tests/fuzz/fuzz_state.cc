@@ -11,6 +11,7 @@
 #include "client/bookmarks.h"
 #include "client/file_bookmark.h"
 #include "client/log_place.h"
+#include "client/posix_files.h"
 #include "client/transfer_state.h"
 #include "proto/checksum.h"
 #include "tests/fuzz/again.h"
@@ -72,7 +73,8 @@ void check_state(const std::string& folder, ByteView input) {
   const ByteView second = reader.rest().first(std::min(reader.rest().size(), kSlotSize - 24));
   write_state(folder + "/state", how % 2 == 0 ? Bytes(first.begin(), first.end()) : slot_of(first, how),
               how / 2 % 2 == 0 ? Bytes(second.begin(), second.end()) : slot_of(second, how / 4));
-  TransferState state;
+  PosixFiles files;
+  TransferState state(files);
   CPROTO_ASSERT(state.open(folder, "state") == 0);
   const auto found = state.load();
   if (!found) return;
