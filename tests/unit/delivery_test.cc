@@ -468,6 +468,7 @@ TEST_CASE(
     end.sync();
     if (i % 10 == 0) end.run(1100ms);
   }
+  other.lose_server();
   end.restart(true);
   end.send("and end");
   end.run(1s);
