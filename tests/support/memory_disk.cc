@@ -27,7 +27,13 @@ std::string_view take_name(std::string_view& path) {
 }  // namespace
 
 MemoryDisk::MemoryDisk(std::uint64_t seed) : random_(seed) { root_ = make_inode(true, "/"); }
-MemoryDisk::~MemoryDisk() = default;
+
+// A rename that is not durable makes its two directories know each other.
+MemoryDisk::~MemoryDisk() {
+  std::vector<InodePtr> directories;
+  collect_directories(root_, directories);
+  for (const InodePtr& directory : directories) directory->changes.clear();
+}
 
 // --- names ---
 
