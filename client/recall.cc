@@ -64,14 +64,23 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
   const int error = options.state_directory.empty() ? ENOENT : state.open(options.state_directory, name_of(options));
   if (error == EWOULDBLOCK) return running_already(options, state.holder());
   if (error != 0 && options.is_endless()) return cannot_follow(options, error);
-  if (error != 0) {
-    progress.on_note(cannot_remember(options, error));
-    return std::nullopt;
-  }
   std::optional<SavedTransfer> saved = state.load();
-  if (!saved || options.restart) return std::nullopt;
-  if (saved->bookmarks.empty() || source.knows(saved->bookmarks.back())) return saved;
-  progress.on_note(printable(options.files.front()) + ": changed since it was interrupted; sent from its beginning");
+  if (saved && !options.restart) {
+    if (saved->bookmarks.empty() || source.knows(saved->bookmarks.back())) {
+      const int refusal = state.keep();
+      if (refusal == 0) return saved;
+      if (options.is_endless()) return cannot_follow(options, refusal);
+      progress.on_note(cannot_write(options, refusal) + "; if this is interrupted it may begin anew");
+      return saved;
+    }
+    progress.on_note(printable(options.files.front()) + ": changed since it was interrupted; sent from its beginning");
+  }
+  if (error == 0) return std::nullopt;
+  // An entry that stays would lead the next run to where this one did not go.
+  const int refusal = state.remove();
+  if (refusal != 0 && saved && options.restart) return Problem{Status::cant_create, cannot_write(options, refusal)};
+  state.close();
+  progress.on_note(cannot_remember(options, error));
   return std::nullopt;
 }
 

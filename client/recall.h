@@ -12,8 +12,9 @@
 
 namespace cproto::client {
 
-// Opens `state`, if the source can go on with anything and there is a place for it. What comes back is the earlier run;
-// nullopt: there was none, or its source is another one by now. A problem ends the command.
+// Opens `state`, if the source can go on with anything and there is a place for it. What comes back is the earlier run,
+// also where nothing new can be written; nullopt: there was none, or its source is another one by now. A problem ends
+// the command.
 std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& options, const Source& source,
                                                            TransferState& state, Progress& progress);
 

@@ -241,7 +241,8 @@ void Transfer::on_event(Instant now, const client_event::Closed&) {
   is_closed_ = true;
   // PROTOCOL §7.2. Before the confirmation goes out: from then on the server does not know the session.
   if (memory_ != nullptr && !session_.is_paused())
-    if (const int error = memory_->remove()) progress_.on_note(cannot_write(options_, error));
+    if (const int error = memory_->remove())
+      progress_.on_note(cannot_write(options_, error) + "; --restart sends this again");
   progress_.on_durable(now, where_);
 }
 
@@ -316,9 +317,9 @@ void Transfer::save(Instant now, bool must_last) {
 // What was remembered would lead a later run astray from here on: better it has nothing. A log that is followed is not
 // gone on with: the next run has what was remembered, and nothing was sent behind that.
 void Transfer::forget(Instant now, int error) {
-  if (options_.is_endless() || memory_->remove() != 0)
-    return end(now, Status::cant_create, with_count(cannot_write(options_, error)));
-  progress_.on_note(cannot_remember(options_, error));
+  if (!options_.is_endless() && memory_->remove() == 0) return progress_.on_note(cannot_remember(options_, error));
+  end(now, Status::cant_create,
+      with_count(cannot_write(options_, error)) + (memory_->is_open() ? "" : "; the same command begins anew"));
 }
 
 void Transfer::give_up(Instant now) {

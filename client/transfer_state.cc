@@ -83,7 +83,8 @@ int TransferState::open(const std::string& directory, const std::string& name) {
   if (const int error = files_.make_directories(directory)) return error;
   path_ = directory + "/" + name;
   std::unique_ptr<OpenFile> opened;
-  if (const int error = files_.open(path_, Files::Access::write_or_create, opened)) return error;
+  refusal_ = files_.open(path_, Files::Access::write_or_create, opened);
+  if (refusal_ != 0 && files_.open(path_, Files::Access::read, opened) != 0) return refusal_;
   std::array<std::uint8_t, 8> pid{};
   if (const int error = opened->lock()) {
     if (opened->read(pid, kPidAt) == static_cast<std::ptrdiff_t>(pid.size()))
@@ -95,14 +96,16 @@ int TransferState::open(const std::string& directory, const std::string& name) {
   const std::optional<FileFacts> there = files_.facts_of(path_);
   if (!here || !there || here->inode != there->inode) return open(directory, name);
   file_ = std::move(opened);
+  if (refusal_ != 0) return refusal_;
   store_be(pid.data(), static_cast<std::uint64_t>(::getpid()));
-  return file_->write(pid, kPidAt);
+  // A disk without room for it may have the entry itself.
+  (void)file_->write(pid, kPidAt);
+  return 0;
 }
 
 std::optional<SavedTransfer> TransferState::load() {
   std::optional<SavedTransfer> newest;
-  // What can be read may be in memory only, and is not to be lost with what is written next.
-  (void)file_->sync();
+  if (!is_open()) return newest;
   Bytes slot(kSlotSize);
   for (const std::size_t number : {std::size_t{0}, std::size_t{1}}) {
     const std::ptrdiff_t size = file_->read(slot, number * kSlotSize);
@@ -117,13 +120,28 @@ std::optional<SavedTransfer> TransferState::load() {
     if (!transfer) continue;
     generation_ = generation;
     synced_slot_ = number;
+    loaded_.assign(slot.begin(), slot.begin() + static_cast<std::ptrdiff_t>(kHeadSize + length));
     newest = std::move(transfer);
   }
   return newest;
 }
 
-int TransferState::save(const SavedTransfer& transfer, bool must_last) {
+// It may be in memory only, also where an earlier sync failed: what that could not write, the system calls clean. So it
+// is written once more.
+int TransferState::keep() {
   if (!is_open()) return EBADF;
+  if (refusal_ != 0) return refusal_;
+  if (loaded_.empty()) return 0;
+  if (const int error = file_->write(loaded_, synced_slot_ * kSlotSize)) return error;
+  if (const int error = file_->sync()) return error;
+  if (const int error = files_.sync_directory(directory_of(path_))) return error;
+  loaded_.clear();
+  return 0;
+}
+
+int TransferState::save(const SavedTransfer& transfer, bool must_last) {
+  // What is written next must not be all there is.
+  if (const int error = keep()) return error;
   const Bytes body = encode(transfer);
   if (body.size() > kSlotSize - kHeadSize) return EFBIG;
   Bytes slot(kMagic.begin(), kMagic.end());
@@ -142,9 +160,9 @@ int TransferState::save(const SavedTransfer& transfer, bool must_last) {
 
 int TransferState::remove() {
   if (!is_open()) return 0;
-  const int error = files_.remove(path_);
-  file_.reset();
-  return error != 0 ? error : files_.sync_directory(directory_of(path_));
+  if (const int error = files_.remove(path_)) return error;
+  close();
+  return files_.sync_directory(directory_of(path_));
 }
 
 }  // namespace cproto::client

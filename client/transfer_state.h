@@ -42,25 +42,32 @@ class TransferState {
   TransferState& operator=(const TransferState&) = delete;
 
   // Opens, makes and locks the entry of this name in `directory`, which is made, too. Returns 0 or errno; EWOULDBLOCK:
-  // another run has it, holder() says which.
+  // another run has it, holder() says which. An entry that is there and cannot be written is_open() all the same, to be
+  // read.
   [[nodiscard]] int open(const std::string& directory, const std::string& name);
   bool is_open() const { return file_ != nullptr; }
   pid_t holder() const { return holder_; }
   // What an earlier run left; nullopt if there was none, or it cannot be read any more.
   std::optional<SavedTransfer> load();
+  // What was loaded is there behind a power cut, too. Returns 0 or errno.
+  [[nodiscard]] int keep();
   // `must_last`: also through a power cut. Returns 0 or errno.
   int save(const SavedTransfer& transfer, bool must_last);
-  // The transfer is over; a power cut does not bring it back. Returns 0 or errno; whatever it is, nothing is saved any
-  // more.
+  // The transfer is over; a power cut does not bring it back. Returns 0 or errno; then it is still there, and
+  // is_open(), or it is gone, and a power cut may bring it back.
   [[nodiscard]] int remove();
+  // Nothing is saved any more; what is there stays.
+  void close() { file_.reset(); }
 
  private:
   Files& files_;
   std::string path_;
   std::unique_ptr<OpenFile> file_;
   pid_t holder_ = 0;
+  int refusal_ = 0;  // errno: it can only be read
   std::uint64_t generation_ = 0;
   std::size_t synced_slot_ = 0;
+  Bytes loaded_;  // the slot that was, until it is certain to last
 };
 
 }  // namespace cproto::client

@@ -88,7 +88,7 @@ void CommandNode::begin_errand() {
   --errands_left_;
   errand_ = std::make_unique<Errand>(world_, files_, number_, ++errand_number_, plan_);
   told_.clear();
-  begins_anew_ = false;
+  begins_anew_ = may_begin_anew_ = false;
   world_.trace(name() + " begins errand " + std::to_string(errand_number_) + " of kind " +
                std::to_string(static_cast<int>(errand_->kind())));
   write_on();
@@ -216,6 +216,7 @@ void CommandNode::on_exit() {
   world_.trace(name() + " ends with " + std::to_string(static_cast<int>(status)) + " " + outcome.sentence);
   for (const client::Problem& problem : tally.problems) told_.push_back(problem.sentence);
   for (const auto& refused : tally.refused_named) told_.push_back(refused.name + ": " + refused.reason);
+  note_promise(outcome.sentence);
   const bool was_closed = errand_->sent().is_closed;
   const bool is_over = was_closed || process_->was_told_to_end;
   bury();
@@ -238,9 +239,15 @@ void CommandNode::on_exit() {
 void CommandNode::say(std::string_view line) {
   world_.trace(name() + " says: " + std::string(line));
   told_.emplace_back(line);
-  if (line.find("it will begin anew") != std::string_view::npos) begins_anew_ = true;
+  note_promise(line);
   if (line.find("Is its disk mounted?") != std::string_view::npos)
     world_.fail(name() + " hears that the store lost what it acknowledged: " + std::string(line));
+}
+
+void CommandNode::note_promise(std::string_view line) {
+  const auto says = [line](std::string_view words) { return line.find(words) != std::string_view::npos; };
+  begins_anew_ = begins_anew_ || says("it will begin anew") || says("the same command begins anew");
+  may_begin_anew_ = may_begin_anew_ || says("it may begin anew");
 }
 
 void CommandNode::on_lost(const client::LostBytes& lost) { world_.fail(name() + " lost: " + lost.what); }
@@ -285,6 +292,7 @@ void CommandNode::die(const char* how) {
   const bool was_closed = errand_->sent().is_closed;
   bury();
   if (cuts_power) files_.disk.cut_power();
+  begins_anew_ = begins_anew_ || (cuts_power && may_begin_anew_);
   if (was_closed) {  // it was, all but its exit, at its end
     if (std::string wrong = errand_->expect_all(told_); !wrong.empty()) world_.fail(wrong);
     return end_errand();

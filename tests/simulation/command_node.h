@@ -77,6 +77,8 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   void bury();
   void on_exit();
   void end_errand();
+  // What it says of its next run.
+  void note_promise(std::string_view line);
   int draw_fault(const FileOp& op, const std::string& path);
 
   World& world_;
@@ -97,6 +99,7 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   std::vector<std::string> told_;              // what it said of this errand
   double state_failure_ = 0;                   // per cent of writes and syncs of what it remembers
   bool begins_anew_ = false;                   // it has said so: what it remembered is gone
+  bool may_begin_anew_ = false;                // the same, with a power cut
 };
 
 }  // namespace cproto::sim

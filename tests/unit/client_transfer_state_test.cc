@@ -110,6 +110,74 @@ TEST_CASE("transfer state: what is over does not come back with a power cut") {
   CHECK_FALSE(files.disk.exists("/home/me/state/x"));
 }
 
+TEST_CASE("transfer state: an entry is gone on with on a disk that has no room for who has it") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    CHECK(state.save(a_transfer(1), true) == 0);
+  }
+  files.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::write ? ENOSPC : 0; };
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  CHECK(state.load());
+  CHECK(state.keep() == ENOSPC);
+}
+
+TEST_CASE("transfer state: an entry that cannot be written can be read") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    CHECK(state.save(a_transfer(1), true) == 0);
+  }
+  files.disk.fault = [](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::open_or_create ? EROFS : 0;
+  };
+  TransferState state(files);
+  CHECK(state.open("/state", "x") == EROFS);
+  CHECK(state.load());
+  CHECK(state.save(a_transfer(2), false) == EROFS);
+  TransferState other(files);
+  CHECK(other.open("/state", "y") == EROFS);
+  CHECK_FALSE(other.is_open());
+}
+
+TEST_CASE("transfer state: what a failed sync left in memory only is on the disk before it is gone on with") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    files.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::sync_all ? EIO : 0; };
+    CHECK(state.save(a_transfer(1), true) == EIO);
+    files.disk.fault = nullptr;
+  }
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    REQUIRE(state.load());
+    CHECK(state.keep() == 0);
+  }
+  files.disk.cut_power(Loss::everything);
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  CHECK(state.load());
+}
+
+TEST_CASE("transfer state: what cannot be removed is there, and open; what may come back with a power cut is not") {
+  using Kind = FileOp::Kind;
+  Kind failing = Kind::remove;
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  files.disk.fault = [&](const FileOp& op, const std::string&) { return op.kind == failing ? EIO : 0; };
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  CHECK(state.remove() == EIO);
+  CHECK(state.is_open());
+  failing = Kind::sync_directory;
+  CHECK(state.remove() == EIO);
+  CHECK_FALSE(state.is_open());
+}
+
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
   TemporaryFolder folder;
   {

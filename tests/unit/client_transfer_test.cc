@@ -169,3 +169,19 @@ TEST_CASE("transfer: what cannot be remembered is sent all the same, and nothing
   REQUIRE_FALSE(rig.lines.empty());
   CHECK(rig.lines.front() == "/state: Input/output error; if this is interrupted it will begin anew");
 }
+
+TEST_CASE("transfer: it ends where a power cut could bring back what leads astray, and says that it will begin anew") {
+  Rig rig(Options::Job::lines);
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  files.disk.fault = [](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::sync_all || op.kind == FileOp::Kind::sync_directory ? EIO : 0;
+  };
+  rig.begin(&state);
+  rig.establishes();
+  CHECK(rig.is_over);
+  CHECK(rig.said() == "SYN");
+  CHECK(rig.transfer->outcome().causes.status() == Status::cant_create);
+  CHECK(rig.transfer->outcome().sentence == "/state: Input/output error; the same command begins anew");
+}

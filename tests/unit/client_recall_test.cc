@@ -1,0 +1,149 @@
+#include "client/recall.h"
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "tests/support/memory_files.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using namespace cproto::test;
+
+namespace {
+
+// Something that can be gone on with, if it is still what it was.
+class Lines final : public Source {
+ public:
+  Piece peek(std::size_t) override { return {}; }
+  void take(std::size_t, bool) override {}
+  void skip() override {}
+  void stop() override {}
+  bool is_drained() override { return true; }
+  bool knows(const Bookmark&) const override { return !has_changed; }
+  bool can_continue() const override { return true; }
+  std::string name(std::uint64_t) const override { return "line"; }
+  Noun noun() const override { return {"line", "lines"}; }
+
+  bool has_changed = false;
+};
+
+// A machine on which an earlier run of the command was interrupted.
+class Rig : Screen {
+ public:
+  explicit Rig(Options::Job job = Options::Job::lines) {
+    options.job = job;
+    options.servers = {{"logs", 7780}};
+    options.client_id = "web-1";
+    options.files = {"/app.log"};
+    options.state_directory = "/state";
+    TransferState state(files);
+    (void)recall(options, source, state, progress);
+    SavedTransfer earlier;
+    earlier.attempt = 7;
+    earlier.bookmarks = {{1, 2, {3}}};
+    REQUIRE(state.save(earlier, true) == 0);
+  }
+
+  std::variant<std::optional<SavedTransfer>, Problem> runs_again(TransferState& state) {
+    return recall(options, source, state, progress);
+  }
+  void fails(FileOp::Kind kind, int error) {
+    files.disk.fault = [kind, error](const FileOp& op, const std::string&) { return op.kind == kind ? error : 0; };
+  }
+  void becomes_read_only() {
+    files.disk.fault = [](const FileOp& op, const std::string&) {
+      return op.kind == FileOp::Kind::open_or_create || op.kind == FileOp::Kind::remove ? EROFS : 0;
+    };
+  }
+
+  MemoryFiles files{1, [] { return std::int64_t{1}; }};
+  Options options;
+  Lines source;
+  Tally tally;
+  Progress progress{*this, {}, tally, Instant{}};
+  std::vector<std::string> lines;
+
+ private:
+  bool is_terminal() const override { return false; }
+  void say(std::string_view line) override { lines.emplace_back(line); }
+  void show(std::string_view) override {}
+};
+
+const SavedTransfer* saved_in(const std::variant<std::optional<SavedTransfer>, Problem>& recalled) {
+  const auto* saved = std::get_if<std::optional<SavedTransfer>>(&recalled);
+  return saved != nullptr && *saved ? &**saved : nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("recall: a full disk takes nothing of what is remembered") {
+  Rig rig;
+  rig.fails(FileOp::Kind::write, ENOSPC);
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  REQUIRE(saved_in(recalled));
+  CHECK(saved_in(recalled)->attempt == 7);
+  CHECK(state.is_open());
+  CHECK(rig.lines ==
+        std::vector<std::string>{"/state: No space left on device; if this is interrupted it may begin anew"});
+}
+
+TEST_CASE("recall: a disk that can only be read is gone on from, and that is said") {
+  Rig rig;
+  rig.becomes_read_only();
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  REQUIRE(saved_in(recalled));
+  CHECK(rig.lines ==
+        std::vector<std::string>{"/state: Read-only file system; if this is interrupted it may begin anew"});
+}
+
+TEST_CASE("recall: where nothing is known and nothing can be written it begins, and that is said") {
+  Rig rig;
+  rig.becomes_read_only();
+  rig.options.files = {"/other.log"};
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  CHECK(std::holds_alternative<std::optional<SavedTransfer>>(recalled));
+  CHECK_FALSE(saved_in(recalled));
+  CHECK_FALSE(state.is_open());
+  CHECK(rig.lines ==
+        std::vector<std::string>{"/state: Read-only file system; if this is interrupted it will begin anew"});
+}
+
+TEST_CASE("recall: what has changed is sent all the same where the old entry cannot be removed") {
+  Rig rig;
+  rig.becomes_read_only();
+  rig.source.has_changed = true;
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  CHECK(std::holds_alternative<std::optional<SavedTransfer>>(recalled));
+  CHECK_FALSE(saved_in(recalled));
+  CHECK_FALSE(state.is_open());
+  CHECK(rig.lines.size() == 2);
+}
+
+TEST_CASE("recall: nothing begins anew beside an entry that would mislead the next run") {
+  Rig rig;
+  rig.becomes_read_only();
+  rig.options.restart = true;
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  const auto* problem = std::get_if<Problem>(&recalled);
+  REQUIRE(problem);
+  CHECK(problem->status == Status::cant_create);
+  CHECK(problem->sentence == "/state: Read-only file system");
+}
+
+TEST_CASE("recall: a log is not followed from a place that a power cut could take") {
+  Rig rig(Options::Job::follow);
+  rig.fails(FileOp::Kind::sync_all, EIO);
+  TransferState state(rig.files);
+  const auto recalled = rig.runs_again(state);
+  const auto* problem = std::get_if<Problem>(&recalled);
+  REQUIRE(problem);
+  CHECK(problem->status == Status::cant_create);
+}
