@@ -1,6 +1,6 @@
 # Runs cproto-bench with small counts, for people and for programs, and reads what it says.
 set(ENV{TMPDIR} ${DIRECTORY})
-set(small --size 100 --runs 1 --connections 2 --file-size 20000000)
+set(small --size 100 --runs 1 --connections 2 --file-size 200000000)
 execute_process(COMMAND ${BENCH} --work all --count 200 ${small} --json
                 OUTPUT_VARIABLE json ERROR_VARIABLE trouble RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
