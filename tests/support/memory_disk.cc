@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "proto/assert.h"
 
@@ -544,16 +545,19 @@ void MemoryDisk::collect_directories(const InodePtr& directory, std::vector<Inod
     for (const auto& [name, entry] : *entries) collect_directories(entry, found);
 }
 
-// Each change by itself is kept or not; the two halves of a rename together.
+// Each change by itself is kept or not; the two halves of a rename together. What happened to a name is in order: were
+// the name given anew, and the rename away from it lost, half of that rename would be there.
 void MemoryDisk::keep_any_names(Inode& directory, std::map<std::uint64_t, bool>& renames) {
-  bool has_lost = false;
+  std::set<std::string> lost;
   for (const Change& change : directory.changes) {
-    bool is_kept = random_.chance(50);
+    const auto is_lost = [&](const auto& entry) { return lost.contains(entry.first); };
+    bool is_kept = random_.chance(50) && std::none_of(change.entries.begin(), change.entries.end(), is_lost);
     if (change.rename != 0) is_kept = renames.try_emplace(change.rename, is_kept).first->second;
     if (is_kept) apply(directory.durable_entries, change);
     losses_.names_lost += is_kept ? 0 : 1;
-    losses_.names_out_of_order += is_kept && has_lost ? 1 : 0;
-    has_lost = has_lost || !is_kept;
+    if (is_kept && !lost.empty()) ++losses_.names_out_of_order;
+    if (is_kept) continue;
+    for (const auto& [name, inode] : change.entries) lost.insert(name);
   }
   directory.changes.clear();
 }
