@@ -166,10 +166,19 @@ void CommandNode::enter(const std::function<void()>& step) {
     has_died = true;
   }
   --depth_;
-  if (has_died) return die("dies");
+  if (has_died) {
+    note_close();  // it may have forgotten the transfer as one that is over
+    return die("dies");
+  }
   if (process_->transfer) return look();
   bury();
   start();
+}
+
+void CommandNode::note_close() {
+  if (!process_->transfer) return;
+  const ClientSession& session = process_->transfer->session();
+  if (session.state() == ClientSession::State::closed && !session.is_paused()) errand_->sent().is_closed = true;
 }
 
 void CommandNode::look() {
@@ -186,7 +195,7 @@ void CommandNode::look() {
   }
   errand_->on_begun();
   errand_->on_durable(process_->tally.durable);
-  if (session.state() == ClientSession::State::closed && !session.is_paused()) sent.is_closed = true;
+  note_close();
   if (transfer.is_over()) return on_exit();
   // A log that is followed has no end; somebody has to say so.
   if (errand_->kind() != Errand::Kind::follow || process_->was_told_to_end) return;

@@ -67,6 +67,7 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   void start_process();
   void enter(const std::function<void()>& step);
   void look();
+  void note_close();
   void meet_server();
   void on_gone(const std::string& reason);
   void drop_connection();
