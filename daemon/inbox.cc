@@ -466,11 +466,13 @@ Job Inbox::aside_job(Instant now) {
 
 void Inbox::on_set_aside(Instant now, JobResult result) {
   if (!result.ok()) {
-    log_.error(LogEvent::inbox_blocked,
-               asides_ + ": " + std::strerror(result.error) + "; what waits for logs stays in the journal");
+    if (std::exchange(aside_error_, result.error) != result.error)
+      log_.error(LogEvent::inbox_blocked,
+                 asides_ + ": " + std::strerror(result.error) + "; what waits for logs stays in the journal");
     aside_blocked_until_ = now + kRetry;
     return;
   }
+  aside_error_ = 0;
   for (InboxLog* log : setting_aside_) {
     log->aside->written = log->pending_bytes();
     log->aside->is_dirty = true;

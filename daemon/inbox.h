@@ -136,6 +136,7 @@ class Inbox {
   std::vector<std::shared_ptr<Part>> done_asides_;   // to go with the next checkpoint
   std::vector<std::shared_ptr<Part>> going_asides_;  // with the one being made
   Instant aside_blocked_until_{};
+  int aside_error_ = 0;                            // as it was said last; 0: none since it worked
   std::map<std::string, std::string> over_share_;  // clients, and why
   std::uint64_t blocked_bytes_ = 0;
   std::uint64_t batch_ = 0;

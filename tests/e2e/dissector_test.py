@@ -619,7 +619,7 @@ class Captured(DissectorTest):
         peer.expect(wire.DISCONNECT)
         peer.send(wire.disconnect(wire.PAUSE, 1))
         self.assertTrue(wire.decode_ack(peer.expect(wire.ACK).payload).is_final)
-        peer.send(frame(wire.ACK, terms.session))
+        peer.send(frame(wire.ACK, terms.session + struct.pack(">Q", 1)))
         peer.close()
         return [peer]
 

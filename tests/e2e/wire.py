@@ -213,5 +213,5 @@ class Peer:
             if ack.is_final:
                 break
         self.expect_end()
-        self.send(frame(ACK, session))
+        self.send(frame(ACK, session + struct.pack(">Q", ack.durable_through)))
         return ack

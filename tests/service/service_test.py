@@ -434,13 +434,13 @@ class Service(unittest.TestCase):
         pathlib.Path("/tmp/lines").write_bytes(lines[:40 << 20])
         sender = subprocess.Popen(["cproto-send", "-i", "full", "--lines", "/tmp/lines"],
                                   stderr=subprocess.PIPE)
-        wait_for(lambda: "disk full (No space left on device)" in journal(since=since), "the daemon to say so")
+        wait_for(lambda: "below its floor" in journal(since=since), "the daemon to say so")
         wait_for(lambda: "senders wait" in show("StatusText"), "STATUS= to say so")
         filler.unlink()
         _, errors = sender.communicate(timeout=60)
         self.assertEqual(sender.returncode, 0, errors)
-        self.assertIn(b"disk is full", errors)
-        self.assertIn("the disk works again", journal(since=since))
+        self.assertIn(b"disk below its floor", errors)
+        self.assertIn("above its floor again", journal(since=since))
         wait_for(lambda: self.other_inbox("full").read_bytes() == lines[:40 << 20], "every line once")
 
     def test_back_on_its_own_disk(self):
