@@ -294,11 +294,7 @@ void Peer::on_kicked() {
 void Peer::on_overload() {
   if (session_.wants_finish()) return;
   store_.note_overload(log_.address());
-  if (!is_opened_) {
-    is_refused_ = true;
-    ++counters_.handshake_failures;
-    ++counters_.refused[ErrorCode::overloaded];
-  }
+  if (!is_opened_) turn_away(ErrorCode::overloaded);
   session_.end(Error::retry_after(ErrorCode::overloaded, kOverloadedFor));
   turn();
 }

@@ -15,7 +15,6 @@ constexpr Duration kLookClosely = 1s;  // at less than twice the floor
 // What is received brings the next look forward: a quarter of the way to the floor, but no small change.
 constexpr std::uint64_t kReceivedMin = 1u << 20;
 constexpr Duration kRetryAfter = 5s;
-constexpr Duration kSayAgain = 60s;
 // A line about space waits so long for the sizes of the folders.
 constexpr Duration kSayWithout = 5s;
 constexpr std::size_t kLargest = 3;
@@ -119,8 +118,9 @@ void SpaceWatch::on_level(Level before) {
 void SpaceWatch::begin_below() {
   since_ = options_.time_of_day ? options_.time_of_day() : std::string();
   was_low_said_ = true;
-  ++times_below_;
-  if (below_said_at_ && now() - *below_said_at_ < kSayAgain) return;
+  const auto more = below_lines_.note(now());
+  if (!more) return;
+  more_below_ = *more;
   must_say_ = true;
   set_trouble();
   say_level();
@@ -150,12 +150,9 @@ void SpaceWatch::say_level() {
     log_.warn(LogEvent::disk_low, "disk of " + place.directory + " is filling up: " + human_bytes(place.space.free) +
                                       " free, and below " + human_bytes(place.floor) + " senders wait." + largest());
   } else if (level_ == Level::below) {
-    const std::string times = times_below_ > 1 ? " (" + grouped(times_below_) + " times since it was last said)" : "";
-    below_said_at_ = now();
-    times_below_ = 0;
     log_.error(LogEvent::disk_full, "disk of " + place.directory + " below its floor (" +
-                                        human_part(place.space.free, place.floor) + " free)" + times +
-                                        ": senders wait." + largest());
+                                        human_part(place.space.free, place.floor) + " free): senders wait." +
+                                        largest() + more_below_);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "daemon/disk.h"
 #include "daemon/inbox_census.h"
 #include "daemon/log.h"
+#include "daemon/repeats.h"
 #include "proto/error.h"
 #include "proto/time.h"
 
@@ -112,8 +113,8 @@ class SpaceWatch {
   bool must_say_ = false;  // a line waits for the sizes of the folders
   Instant say_by_ = kNever;
   bool was_low_said_ = false;
-  std::optional<Instant> below_said_at_;
-  std::uint64_t times_below_ = 0;  // since it was last said
+  Repeats below_lines_;
+  std::string more_below_;  // behind the line that is due
   Instant measure_at_ = kNever;
   Instant measuring_since_{};
   std::optional<Instant> listed_at_;

@@ -467,29 +467,20 @@ void Store::watch_room() {
 }
 
 void Store::note_overload(const std::string& peer) {
-  ++overloads_unsaid_;
-  const Instant now = world_.now();
-  if (overload_said_at_ && now - *overload_said_at_ < kSayAgain) return;
-  overload_said_at_ = now;
-  const std::uint64_t times = std::exchange(overloads_unsaid_, 0);
-  log_.warn(LogEvent::overloaded,
-            peer + " is sent away: unfinished frames take " + human_bytes(partial_frames_.bytes()) +
-                ", and its has been unfinished for longest" +
-                (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""),
-            {.peer = peer, .error = error_name(ErrorCode::overloaded)});
+  if (const auto more = overload_lines_.note(world_.now()))
+    log_.warn(LogEvent::overloaded,
+              peer + " is sent away: unfinished frames take " + human_bytes(partial_frames_.bytes()) +
+                  ", and its has been unfinished for longest" + *more,
+              {.peer = peer, .error = error_name(ErrorCode::overloaded)});
 }
 
 void Store::say_held() {
   was_held_said_ = true;
-  ++times_held_;
   const Instant now = world_.now();
-  if (held_said_at_ && now - *held_said_at_ < kSayAgain) return;
-  held_said_at_ = now;
-  const std::uint64_t times = std::exchange(times_held_, 0);
-  log_.warn(LogEvent::senders_held, "senders are not read for " + human_time(now - *held_since_) + ": " +
-                                        human_bytes(held_bytes()) + " received are in memory, and " +
-                                        human_bytes(delivery_->backlog(now).bytes) + " are to be delivered" +
-                                        (times > 1 ? " (" + grouped(times) + " times since it was last said)" : ""));
+  if (const auto more = held_lines_.note(now))
+    log_.warn(LogEvent::senders_held, "senders are not read for " + human_time(now - *held_since_) + ": " +
+                                          human_bytes(held_bytes()) + " received are in memory, and " +
+                                          human_bytes(delivery_->backlog(now).bytes) + " are to be delivered" + *more);
 }
 
 void Store::on_trouble(std::uint64_t session, const Error& trouble) {

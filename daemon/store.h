@@ -21,6 +21,7 @@
 #include "daemon/memory_shares.h"
 #include "daemon/partial_frames.h"
 #include "daemon/recovery.h"
+#include "daemon/repeats.h"
 #include "daemon/session_registry.h"
 #include "daemon/space_watch.h"
 #include "proto/server_session.h"
@@ -197,10 +198,8 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   StoreCounters counters_;
   std::optional<Instant> held_since_;  // nobody is read
   bool was_held_said_ = false;         // of this time
-  std::uint64_t times_held_ = 0;       // for long, since it was last said
-  std::optional<Instant> held_said_at_;
-  std::uint64_t overloads_unsaid_ = 0;
-  std::optional<Instant> overload_said_at_;
+  Repeats held_lines_;
+  Repeats overload_lines_;
   Duration ran_before_{0};
   Instant opened_at_{};
   Instant let_go_at_ = kNever;
