@@ -101,8 +101,8 @@ class Shipper {
   bool is_file_ = false;            // the message under way
   Seq hold_until_;                  // nothing goes out before this is durable
   bool must_abandon_ = false;
-  bool is_detour_ =
-      true;  // the source is not where the session's count alone would lead, or no bookmark says yet where it began
+  // The source is not where the session's count alone would lead, or no bookmark says yet where it began.
+  bool is_detour_ = true;
   bool is_refused_ = false;  // what is to be abandoned was refused by the server
   bool is_stopped_ = false;
   bool must_resume_ = false;

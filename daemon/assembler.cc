@@ -1,6 +1,7 @@
 #include "daemon/assembler.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "daemon/recovery.h"
@@ -49,12 +50,21 @@ void Assembler::replay(const Record& record, std::uint64_t batch) {
 }
 
 std::string Assembler::open_parts(Disk& disk) {
+  std::vector<std::uint64_t> gone;
   for (auto& [session, unfinished] : unfinished_) {
     if (!unfinished.assembly.part) continue;
     Part& part = *unfinished.assembly.part;
     Job open{file_op::open(part.file, part.path)};
-    if (const JobResult result = disk.run(open); !result.ok()) return part.path + ": " + std::strerror(result.error);
+    const JobResult result = disk.run(open);
+    if (result.error == ENOENT) {
+      log_.error(LogEvent::journal_damaged, part.path + " is gone: the half-sent message of session " +
+                                                std::to_string(session) + " that was in it is left out");
+      gone.push_back(session);
+    } else if (!result.ok()) {
+      return part.path + ": " + std::strerror(result.error);
+    }
   }
+  for (const std::uint64_t session : gone) lose(session);
   return {};
 }
 

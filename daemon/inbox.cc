@@ -85,7 +85,15 @@ std::string Inbox::open_asides() {
     part->path = aside_path(asides_, record.id);
     part->written = record.bytes;
     Job job{file_op::open(part->file, part->path)};
-    if (const JobResult result = disk_.run(job); !result.ok()) return part->path + ": " + std::strerror(result.error);
+    const JobResult result = disk_.run(job);
+    if (result.error == ENOENT) {
+      log_.error(LogEvent::journal_damaged,
+                 part->path + " is gone: " + human_bytes(record.bytes) + " that waited in it for " + record.client_id +
+                     "/" + record.name + " are lost",
+                 {.client = record.client_id});
+      continue;
+    }
+    if (!result.ok()) return part->path + ": " + std::strerror(result.error);
     InboxLog& log = follow(place_of(record.client_id, record.name));
     log.aside = part;
     log.aside_id = record.id;

@@ -475,6 +475,25 @@ TEST_CASE(
   CHECK((end.log_text() == piece + piece + piece + "end\nbegin and end\n"));
 }
 
+TEST_CASE("delivery: a part that is gone costs its message, which is said, and nothing else") {
+  OpenStore end;
+  for (int i = 0; i < 3; ++i) {
+    end.session.send_fragment(std::string(6'000, 'p'));
+    end.sync();
+  }
+  end.run(2s);
+  REQUIRE(end.parts() == 1);
+  end.session.lose_server();
+  end.kill();
+  end.disk.remove_file("/store/partial/" + end.disk.list_directory("/store/partial").at(0));
+  REQUIRE(end.open().empty());
+  CHECK(end.log.contains(".part is gone: the half-sent message of session 1 that was in it is left out"));
+  REQUIRE(end.session.connect().empty());
+  end.send("its end");
+  end.send("the next");
+  CHECK(end.log_text() == "the next\n");
+}
+
 // --- trouble ---
 
 TEST_CASE("delivery: a log that cannot be written waits alone, and gets what it missed") {
@@ -886,6 +905,22 @@ TEST_CASE(
     end.run(10s);
     REQUIRE(end.text_at(kLog + ".1") + end.log_text() == end.expected);
   }
+}
+
+TEST_CASE("delivery: what was set aside and is gone is said with its bytes, and what comes later arrives") {
+  Blocked end;
+  end.send_many(end.session, 10);
+  end.run(2s);
+  end.session.lose_server();
+  end.kill();
+  end.disk.remove_file("/store/partial/" + end.disk.list_directory("/store/partial").at(0));
+  REQUIRE(end.open().empty());
+  CHECK(end.log.contains(".aside is gone: 9.8 KiB that waited in it for web-1/messages.log are lost"));
+  end.is_blocked = false;
+  REQUIRE(end.session.connect().empty());
+  end.send("later");
+  end.run(10s);
+  CHECK(end.log_text() == "later\n");
 }
 
 TEST_CASE("delivery: what cannot be set aside either waits in the journal") {
