@@ -20,6 +20,9 @@ constexpr std::size_t kChunkBytes = 1u << 20;
 constexpr Duration kRetry = 5s;
 // So long behind a message, another is likely to come.
 constexpr Duration kShared = 1s;
+// The disk, and the processor, are then a file's for a quarter of the time. After a disk that stalled, sooner again.
+constexpr int kRest = 3;
+constexpr Duration kRestMax = 20ms;
 // A step of less is not worth a second thread.
 constexpr std::uint64_t kSmallStep = 256 * 1024;
 // A payload that begins a buffer for many: of a large file.
@@ -239,6 +242,9 @@ void FileIntake::forget(std::uint64_t session, std::uint64_t batch) {
 
 void FileIntake::flush(Instant now) {
   now_ = now;
+  if (std::exchange(has_step_ended_, false) && is_shared(now))
+    rest_until_ = now + std::min(kRest * (now - begun_), kRestMax);
+  if (rest_until_ > now && !is_settling_) return;
   while (!step_) {
     const auto it =
         std::find_if(waiting_.begin(), waiting_.end(), [&](auto index) { return is_due(now, sessions_.at(index)); });
@@ -249,10 +255,11 @@ void FileIntake::flush(Instant now) {
   }
 }
 
-// What a message waits for at the disk is a step.
+// What a message waits for is a step. So steps are small then, and between two of them is time for messages.
+bool FileIntake::is_shared(Instant now) const { return messages_at_ && now - *messages_at_ < kShared; }
+
 std::uint64_t FileIntake::step_bytes(Instant now) const {
-  const bool is_shared = messages_at_ && now - *messages_at_ < kShared;
-  return is_shared ? options_.shared_step_bytes : options_.step_bytes;
+  return is_shared(now) ? options_.shared_step_bytes : options_.step_bytes;
 }
 
 // A step waits for more as long as more is likely to come at once: within a file, and while the sender's window allows
@@ -269,6 +276,7 @@ bool FileIntake::is_due(Instant now, const Session& session) const {
 Instant FileIntake::next_deadline() const {
   Instant next = kNever;
   if (step_) return next;
+  if (rest_until_ > now_ && !waiting_.empty() && !is_settling_) return rest_until_;
   for (const std::uint64_t index : waiting_) {
     const Session& session = sessions_.at(index);
     next = std::min(next, std::max(session.since + options_.step_time, session.blocked_until));
@@ -296,6 +304,7 @@ std::size_t FileIntake::units_of_step(const Session& session) const {
 
 void FileIntake::begin_step(std::uint64_t index) {
   Session& session = sessions_.at(index);
+  begun_ = now_;
   step_ = std::make_unique<Step>();
   step_->session = index;
   const auto end = session.gathered.begin() + static_cast<std::ptrdiff_t>(units_of_step(session));
@@ -401,7 +410,8 @@ void FileIntake::submit(Job job, JobResult Step::*result) {
     if (--step_->jobs > 0) return;
     ++steps_done_;
     on_jobs_done();
-    flush(now_);
+    has_step_ended_ = true;
+    if (!is_shared(now_)) flush(now_);
     owner_.on_step();
   });
 }

@@ -13,6 +13,7 @@
 #include "tests/bench/clock.h"
 #include "tests/bench/file_work.h"
 #include "tests/bench/ping_pong.h"
+#include "tests/bench/place.h"
 
 namespace cproto::bench {
 
@@ -209,7 +210,9 @@ std::variant<Section, Trouble> Benchmark::measure_file() {
 }
 
 std::variant<Section, Trouble> Benchmark::measure_fairness() {
-  const std::string source = target_.directory + "/sparse";
+  // The sender would be another machine: here, at least, it takes nothing of this one's disk, nor memory for its holes.
+  const auto in_memory = TemporaryDirectory::make("/dev/shm");
+  const std::string source = (in_memory ? in_memory->path() : target_.directory) + "/sparse";
   const std::uint64_t size = options_.file_size * kFairnessFiles;
   if (!make_sparse_file(source, size)) return disk_trouble(source);
   const LoadOptions load =

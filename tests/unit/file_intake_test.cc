@@ -497,6 +497,30 @@ TEST_CASE("files: while messages want the disk, too, less of a file is synced at
   CHECK(most <= 1u << 20);
 }
 
+TEST_CASE("files: while messages want the disk, too, it is left to them between two steps") {
+  FileEnd end;
+  SessionEnd other(end, "web-2", "messages");
+  CHECK(other.connect() == "");
+  end.disk.latency = [](const Job&) { return 4ms; };
+  std::vector<Instant> steps;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    if (path.starts_with("/store/partial/") && op.kind == FileOp::Kind::sync_data) steps.push_back(end.disk.now());
+    return 0;
+  };
+  const auto least_between = [&](const std::string& name) {
+    steps.clear();
+    end.session.send_file(named(name), some_bytes(32u << 20));
+    end.run(3s);
+    REQUIRE(steps.size() >= 3);
+    Duration least = 1h;
+    for (std::size_t i = 1; i < steps.size(); ++i) least = std::min(least, steps[i] - steps[i - 1]);
+    return least;
+  };
+  CHECK(least_between("alone") < 8ms);
+  other.send("a message");
+  CHECK(least_between("beside") >= 4 * 4ms);
+}
+
 TEST_CASE("files: step by step, each frame is acknowledged without waiting for more") {
   FileEnd end;
   end.session.syn.mode = OperationMode::step_by_step;
