@@ -432,8 +432,10 @@ void Inbox::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
 
 // --- what waits ---
 
+// A file that was renamed with part of a message in it is not named by checkpoints: it is to be completed before one.
 bool Inbox::is_settled() const {
-  return std::all_of(pending_.begin(), pending_.end(), [](const InboxLog* log) { return log->is_set_aside(); });
+  return std::all_of(pending_.begin(), pending_.end(),
+                     [](const InboxLog* log) { return log->is_set_aside() && log->state != InboxLog::State::left; });
 }
 
 std::uint64_t Inbox::held_bytes() const {

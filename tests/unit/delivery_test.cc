@@ -907,6 +907,26 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("delivery: a log that was renamed with half a message in it is completed, whatever crashes before") {
+  Blocked end;
+  end.is_blocked = false;
+  end.send_many(end.session, 5);
+  end.run(2s);
+  end.is_blocked = true;
+  end.send_many(end.session, 10);
+  end.run(2s);
+  end.disk.rename_file(kLog, kLog + ".1");
+  for (int crash = 0; crash < 3; ++crash) {
+    end.restart();
+    end.send_many(end.session, 5);
+    end.run(7s);
+  }
+  end.is_blocked = false;
+  end.run(10s);
+  CHECK(end.text_at(kLog + ".1") + end.log_text() == end.expected);
+  CHECK(end.text_at(kLog + ".1").ends_with('\n'));
+}
+
 TEST_CASE("delivery: what was set aside and is gone is said with its bytes, and what comes later arrives") {
   Blocked end;
   end.send_many(end.session, 10);
