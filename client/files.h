@@ -62,7 +62,7 @@ class Files {
   [[nodiscard]] virtual int list(const std::string& directory, std::vector<std::string>& names) const = 0;
   // The last component is no symbolic link any more. Also if the file is not there.
   virtual std::string follow_links(const std::string& path) const = 0;
-  // `path` and what leads to it, where it is not there; a new one's last is its owner's alone. What is made survives a
+  // `path` and what leads to it, where it is not there; a new one's last is its owner's alone. All of it survives a
   // power cut. Returns 0 or errno.
   [[nodiscard]] virtual int make_directories(const std::string& path) = 0;
   // The names in a directory survive a power cut. Returns 0 or errno.

@@ -71,11 +71,12 @@ class Descriptor final : public OpenFile {
   int fd_;
 };
 
-// Where its name may be written but not read, it is as durable as the system makes it by itself.
+// One that is there may have been made by a run that died before its name was synced. Where the name may be written but
+// not read, or the file system syncs no directories, it is as durable as the system makes it by itself.
 int make_directory(PosixFiles& files, const std::string& path, unsigned mode) {
-  if (::mkdir(path.c_str(), mode) != 0) return errno == EEXIST ? 0 : errno;
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return errno;
   const int error = files.sync_directory(directory_of(path));
-  return error == EACCES ? 0 : error;
+  return error == EACCES || error == EINVAL ? 0 : error;
 }
 
 }  // namespace

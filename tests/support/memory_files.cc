@@ -103,8 +103,8 @@ int MemoryFiles::list(const std::string& directory, std::vector<std::string>& na
 }
 
 int MemoryFiles::make_directory(const std::string& path) {
-  if (disk.exists(path)) return 0;
-  if (const int error = run(file_op::make_directory(path, 0700))) return error;
+  if (!disk.exists(path))
+    if (const int error = run(file_op::make_directory(path, 0700))) return error;
   return sync_directory(client::directory_of(path));
 }
 

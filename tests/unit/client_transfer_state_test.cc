@@ -78,6 +78,29 @@ TEST_CASE("transfer state: what must last is there behind a power cut, in a fold
   CHECK(next.load());
 }
 
+TEST_CASE(
+    "transfer state: what must last is there behind a power cut, though the run before died while it made the folder") {
+  for (std::uint64_t operations = 0; operations < 12; ++operations) {
+    MemoryFiles files(1, [] { return std::int64_t{1}; });
+    files.disk.crash_after(operations);
+    try {
+      TransferState state(files);
+      (void)state.open("/home/me/state", "x");
+    } catch (const ProcessDied&) {
+    }
+    files.disk.never_crash();
+    {
+      TransferState state(files);
+      REQUIRE(state.open("/home/me/state", "x") == 0);
+      CHECK(state.save(a_transfer(1), true) == 0);
+    }
+    files.disk.cut_power(Loss::everything);
+    TransferState next(files);
+    REQUIRE(next.open("/home/me/state", "x") == 0);
+    CHECK(next.load());
+  }
+}
+
 TEST_CASE("transfer state: of what need not last a power cut may take all, but not what was to last before") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     MemoryFiles files(seed, [] { return std::int64_t{1}; });
