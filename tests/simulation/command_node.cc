@@ -193,7 +193,8 @@ void CommandNode::look() {
     if (session.sender().durable_through() > most)
       world_.fail(name() + " believes durable what the server never said is");
   }
-  errand_->on_begun();
+  // Before, it need not remember where it began.
+  if (session.state() == ClientSession::State::established) errand_->on_begun();
   errand_->on_durable(process_->tally.durable);
   note_close();
   if (transfer.is_over()) return on_exit();

@@ -330,7 +330,6 @@ void ServerNode::on_connect(const std::shared_ptr<Connection>& connection) {
 }
 
 void ServerNode::on_datagram(const std::shared_ptr<Connection>& connection) {
-  has_datagrams_ = true;
   if (is_up()) on_connect(connection);
 }
 
@@ -364,9 +363,12 @@ void ServerNode::check_bounds() {
   if (!store_) return;
   // What was kept out of order comes at once when its gap is closed. A batch that failed is gathered again, with what
   // was gathered behind it.
-  const std::uint64_t kept = has_datagrams_ ? world_.plan.clients * world_.plan.window_bytes : 0;
+  std::uint64_t kept = 0;
+  for (const auto& [number, wire] : wires_) kept += wire->peer().session().reordered_bytes();
+  most_kept_ = std::max(most_kept_, kept);
   waited_for_files_ = std::max(waited_for_files_, store_->intake().gathered_bytes());
-  if (store_->journal().gathered_bytes() > 2 * (options_.segment_size / 4 + kBatchBeyond) + kept + waited_for_files_)
+  if (store_->journal().gathered_bytes() >
+      2 * (options_.segment_size / 4 + kBatchBeyond) + most_kept_ + waited_for_files_)
     world_.fail("too much for one batch: " + std::to_string(store_->journal().gathered_bytes()) + " bytes");
   if (store_->journal().segments_in_use() > kSegmentsMax) world_.fail("too many segments in use");
   if (store_->intake().gathered_bytes() > kIntakeMax) world_.fail("too much of files waits for the disk");

@@ -126,7 +126,7 @@ class ServerNode final : public Log {
   unsigned life_ = 0;
   bool dies_at_work_ = false;  // as soon as a job is on the disk
   bool is_stopped_ = false;
-  bool has_datagrams_ = false;
+  std::uint64_t most_kept_ = 0;         // out of order, of all connections
   std::uint64_t waited_for_files_ = 0;  // at the most
   bool is_pumping_ = false;
   bool is_ending_ = false;
