@@ -32,14 +32,16 @@ bool Shipper::pump() {
     if (!must_abandon_ && hold_until_ > session_.sender().durable_through()) return moved;
     const Piece piece = source_.peek(session_.max_packet_size());
     const bool pauses = piece.kind == Piece::Kind::end && will_pause();
-    if (must_abandon_ && !pauses) {
-      // Until the source has passed over the rest, no bookmark could say where it goes on behind the message.
-      if (piece.kind == Piece::Kind::wait) return moved;
+    // Until the source has passed over the rest, no bookmark could say where it goes on behind the message.
+    if (must_abandon_ && piece.kind == Piece::Kind::wait) return moved;
+    auto place = source_.take_bookmark();
+    // One that says so stands behind the message in the session, too: a later run would take the next for this one.
+    if (must_abandon_ && (place || !pauses)) {
       abandon();
       must_abandon_ = is_refused_ = false;
       moved = true;
     }
-    note_bookmark();
+    note_bookmark(std::move(place));
     if (bookmarks_.is_full() || (takes_room(piece.kind) && !session_.can_send())) return moved;
     switch (piece.kind) {
       case Piece::Kind::wait: return moved;
@@ -81,7 +83,7 @@ void Shipper::abandon() {
 void Shipper::restart(const Piece& piece) {
   abandon();
   source_.take(0, false);
-  note_bookmark();
+  note_bookmark(source_.take_bookmark());
   if (!piece.problem.sentence.empty()) listener_.on_note(piece.problem.sentence);
 }
 
@@ -99,8 +101,7 @@ void Shipper::stop() {
   source_.stop();
 }
 
-void Shipper::note_bookmark() {
-  auto place = source_.take_bookmark();
+void Shipper::note_bookmark(std::optional<Bytes> place) {
   if (!place || !on_bookmark_) return;
   const Sender& sender = session_.sender();
   bookmarks_.note({sender.pushed_messages(), sender.pushed_bytes(), std::move(*place)});
@@ -170,8 +171,9 @@ void Shipper::resume(const SynAck& terms) {
   const Source::Resumed resumed = source_.resume(mark != nullptr ? *mark : Bookmark{}, progressed);
   tally_.read = resumed.messages;
   bytes_before_ = terms.durable_bytes;
-  const std::uint64_t sent = resumed.messages - std::min<std::uint64_t>(resumed.messages, tally_.problems.size());
-  ended_here_ = terms.durable_messages - std::min(terms.durable_messages, sent);
+  // The problems may count the message under way.
+  const std::uint64_t ended_or_left = terms.durable_messages + tally_.problems.size();
+  ended_here_ = ended_or_left - std::min(ended_or_left, resumed.messages);
   if (terms.unfinished) {
     message_first_ = terms.unfinished->first;
     message_bytes_ = terms.unfinished->durable_bytes;
@@ -179,7 +181,16 @@ void Shipper::resume(const SynAck& terms) {
     map_.note(message_first_, tally_.read + 1);
     if (is_file_) begun_.push_back({source_.name(tally_.read + 1), resumed.size, terms.durable_bytes - message_bytes_});
   }
+  // Its sender has heard that it is refused: it is not begun anew.
+  if (is_file_ && was_refused_before(terms)) return leave_refused();
   if (!resumed.sentence.empty()) listener_.on_note(resumed.sentence);
+}
+
+// The message under way, in an earlier run. What is refused in these terms comes as an event of its own.
+bool Shipper::was_refused_before(const SynAck& terms) const {
+  const auto is_this = [this](const Refusal& refusal) { return refusal.first == message_first_; };
+  return terms.unfinished && session_.offer().refusals_heard == message_first_ &&
+         std::none_of(terms.refusals.begin(), terms.refusals.end(), is_this);
 }
 
 void Shipper::on_acked(const client_event::Acked& acked) {
@@ -206,7 +217,11 @@ void Shipper::on_refused(const client_event::Refused& refused) {
   const Refusal& refusal = refused.refusal;
   count_refused(map_.find(refusal.first).value_or(0), reason_of(refusal.code, refused.sentence));
   if (!session_.in_message() || must_abandon_ || refusal.first != message_first_) return;
-  // What is left of it would be thrown away.
+  leave_refused();
+}
+
+// What is left of the message under way would be thrown away.
+void Shipper::leave_refused() {
   leave_message();
   is_refused_ = true;
   ++tally_.read;

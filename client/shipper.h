@@ -41,7 +41,7 @@ class Shipper {
       : session_(session), source_(source), tally_(tally), listener_(listener), on_bookmark_(std::move(on_bookmark)) {}
 
   // Where the source begins is remembered, whether a server is reached or not.
-  void note_start() { note_bookmark(); }
+  void note_start() { note_bookmark(source_.take_bookmark()); }
   // Goes on with what an earlier run left. Call before the first on_terms().
   void restore(std::deque<Bookmark> bookmarks, std::vector<Problem> problems);
 
@@ -68,11 +68,13 @@ class Shipper {
   void end();
   void note_message();
   void note_progress();
-  void note_bookmark();
+  void note_bookmark(std::optional<Bytes> place);
   void resume(const SynAck& terms);
+  bool was_refused_before(const SynAck& terms) const;
   void refuse_here();
   void drop(const Problem& problem);
   void leave_message();
+  void leave_refused();
   void count_refused(std::uint64_t ordinal, std::string reason);
   std::string reason_of(ErrorCode code, const std::string& sentence) const;
 

@@ -243,3 +243,100 @@ TEST_CASE("shipper: what is too large is given up when its end is known, with a 
   CHECK(mark.messages == 1);
   CHECK(mark.place.back() == 64 + 64 + 5);
 }
+
+namespace {
+
+// Files of which nothing but a header is ever sent; a place is the number of files before it.
+class Headers final : public Source {
+ public:
+  Piece peek(std::size_t) override {
+    if (must_restart_) return {Piece::Kind::restart, {}, false, {}};
+    if (is_stopped_ || index_ == 3) return {};
+    if (is_begun_) return {Piece::Kind::wait, {}, false, {}};
+    return {Piece::Kind::header, {}, false, {}, {MessageKind::file, {}, {name(index_ + 1), {}, {}, {}}, {}}, {}};
+  }
+  void take(std::size_t, bool) override {
+    if (std::exchange(must_restart_, false)) return;
+    is_begun_ = true;
+    begun.push_back(name(index_ + 1));
+  }
+  void skip() override {
+    must_restart_ = is_begun_ = false;
+    must_mark_ = true;
+    ++index_;
+  }
+  void stop() override { is_stopped_ = true; }
+  bool is_drained() override { return true; }
+  std::optional<Bytes> take_bookmark() override {
+    if (!std::exchange(must_mark_, false)) return std::nullopt;
+    return Bytes{static_cast<std::uint8_t>(index_)};
+  }
+  Resumed resume(const Bookmark&, const Progressed& progressed) override {
+    index_ = progressed.messages;
+    must_restart_ = progressed.message_bytes.has_value();
+    return {index_, "", {}};
+  }
+  bool can_continue() const override { return true; }
+  std::string name(std::uint64_t number) const override { return "file-" + std::to_string(number); }
+  Noun noun() const override { return {"file", "files"}; }
+
+  std::vector<std::string> begun;
+
+ private:
+  std::uint64_t index_ = 0;
+  bool is_begun_ = false;
+  bool must_restart_ = false;
+  bool must_mark_ = false;
+  bool is_stopped_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("shipper: a file that an earlier run heard to be refused is not begun anew") {
+  ClientOptions options = ClientEnd::some_options();
+  options.offer.resume = Syn::Resume{session_id(), store_id(), {4}, 30, 1};
+  options.offer.refusals_heard = {4};
+  ClientEnd end(options);
+  SynAck terms = some_terms();
+  terms.outcome = SynAck::Outcome::resumed;
+  terms.durable_through = {5};
+  terms.durable_messages = 1;
+  terms.durable_bytes = 40;
+  terms.unfinished = SynAck::Unfinished{{4}, 10, MessageKind::file};
+  end.reach_established(terms);
+  Headers source;
+  Tally tally;
+  Quiet quiet;
+  Shipper shipper(end.session, source, tally, quiet, [](bool) {});
+  shipper.restore({}, {{Status::data_error, "file-2: does not fit"}});
+  shipper.on_terms(terms);
+  while (shipper.pump()) {
+  }
+  end.turn();
+  CHECK(source.begun == std::vector<std::string>{"file-3"});
+  CHECK(end.said() == "HEADER, HEADER");
+  CHECK(tally.refused == 0);  // that was told
+  end.hears(ack_through(6));
+  shipper.on_acked({{6}, end.session.sender().durable_messages()});
+  CHECK(tally.durable == 1);
+}
+
+TEST_CASE("shipper: a file that was left is given up before a pause, with the bookmark behind it") {
+  ClientEnd end;
+  end.reach_established();
+  Headers source;
+  Tally tally;
+  Quiet quiet;
+  Shipper shipper(end.session, source, tally, quiet, [](bool) {});
+  shipper.on_terms(some_terms());
+  shipper.pump();
+  end.turn();
+  CHECK(end.said() == "HEADER");
+  shipper.on_refused({{ErrorCode::no_space_for_file, {1}}, ""});
+  shipper.stop();
+  shipper.pump();
+  end.turn();
+  CHECK(end.said() == "HEADER, DISCONNECT");
+  REQUIRE(shipper.bookmarks().all().size() == 1);
+  CHECK(shipper.bookmarks().all().back().messages == 1);
+}
