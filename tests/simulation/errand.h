@@ -62,7 +62,7 @@ class Errand {
   void rotate();
   std::size_t draw_size();
   void place_file(const SentMessage& message);
-  std::string expect_file(SentMessage& message, const std::vector<std::string>& told);
+  std::string expect_files(const std::vector<std::string>& told);
 
   World& world_;
   Random& random_;

@@ -34,6 +34,11 @@ void Ledger::on_told(const SessionId& id, Seq through) {
   told = std::max(told, through);
 }
 
+std::size_t Ledger::refusals(const SessionId& id) const {
+  const auto there = refused_.find(id);
+  return there == refused_.end() ? 0 : there->second.size();
+}
+
 std::uint64_t Ledger::progress() const {
   std::uint64_t progress = sessions_.size();
   for (const auto& [id, through] : told_) progress += through.value;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ class Ledger {
   // What the server has told, in whatever frame: everything up to `through` of this session is durable.
   void on_told(const SessionId& id, Seq through);
   const std::map<SessionId, Seq>& told() const { return told_; }
+  // The same, that the message which began with `first` is refused.
+  void on_told_refused(const SessionId& id, Seq first) { refused_[id].insert(first); }
+  std::size_t refusals(const SessionId& id) const;
   // Too large for the server, that is.
   bool is_too_large(const SentMessage& message) const {
     return message.kind != MessageKind::file && message_size_max_ > 0 && message.size > message_size_max_;
@@ -77,6 +81,7 @@ class Ledger {
   std::uint64_t message_size_max_;
   std::map<std::pair<unsigned, unsigned>, SentSession> sessions_;
   std::map<SessionId, Seq> told_;
+  std::map<SessionId, std::set<Seq>> refused_;
 };
 
 // "client-3"

@@ -112,6 +112,11 @@ void ServerWire::look_at(const Frame& frame) {
     const SynAck& terms = std::get<SynAck>(decoded);
     session_ = terms.session;
     check_told(terms.durable_through);
+    for (const Refusal& refusal : terms.refusals) world_.ledger.on_told_refused(*session_, refusal.first);
+  } else if (frame.type == FrameType::error && session_) {
+    const auto error = decode_error(frame.payload);
+    if (error && error->error_class == ErrorClass::never_message)
+      world_.ledger.on_told_refused(*session_, {error->number});
   } else if (frame.type == FrameType::ack && session_) {
     const auto ack = decode_ack(frame.payload);
     if (ack) check_told(ack->durable_through);
