@@ -169,25 +169,52 @@ const ChainBatch* follow(Chain& chain, const Candidates& found, const BatchHeade
   return &std::prev(before)->second;
 }
 
-// The end may be in the page cache only. Until its copy is durable, what the batch before it needs is needed.
+// The end may be in the page cache only. Until its copy is durable, what the batch before it needs is needed; and if it
+// is a copy itself, that no life lived to sync, the older ones: one of them may be what is durable.
 void hold(Chain& chain, const Candidates& found, const BatchHeader& end) {
+  for (auto it = found.begin(); it != found.lower_bound(end.number); ++it) {
+    const BatchHeader& older = it->second.header;
+    if (older.previous != end.previous || older.previous_checksum != end.previous_checksum) continue;
+    chain.held.insert(it->second.segment);
+    chain.ends_with_copy = true;
+  }
   const ChainBatch* at = find_linked(found, end);
   const std::uint64_t tail = at != nullptr ? at->header.tail : 0;
   for (; at != nullptr && at->header.number >= tail; at = find_linked(found, at->header))
     chain.held.insert(at->segment);
 }
 
+std::optional<StoreProblem> make_segment(Disk& disk, const JournalOptions& options, std::uint64_t size,
+                                         JournalPosition& position) {
+  auto made = std::make_unique<Segment>();
+  made->index = position.next_segment++;
+  made->size = size;
+  const Bytes block = segment_block(options.store, *made);
+  Job job = segment_job(options.directory, *made, block);
+  if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
+  position.free.push_back(std::move(made));
+  return std::nullopt;
+}
+
+// Whether its segment takes the last batch once more.
+bool fits_behind(const BatchHeader& last, const JournalPosition& position) {
+  const Segment& newest = *position.in_use.back();
+  return newest.index == last.segment && !newest.has_failed &&
+         last.offset + std::uint64_t{last.size} * 2 <= newest.size;
+}
+
 // STORE §5.4. It may be in the page cache only. It gets a new number, and the link of the one it stands for: if this
-// write is torn, that one is still the end of the chain; if not, it is no longer part of it.
+// write is torn, that one is still the end of the chain; if not, it is no longer part of it. `at`: where in the newest
+// segment.
 std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& options, const BatchHeader& last,
-                                         ByteView bytes, JournalPosition& position) {
-  std::unique_ptr<Segment> segment = std::move(position.free.back());
-  position.free.pop_back();
+                                         ByteView bytes, std::uint64_t at, JournalPosition& position) {
+  Segment& segment = *position.in_use.back();
   BatchHeader header = last;
   header.number = position.next_number++;
-  header.segment = segment->index;
-  header.offset = kBlockSize;
-  header.tail = position.in_use.empty() ? header.number : position.in_use.front()->first_batch;
+  if (segment.first_batch == 0) segment.first_batch = header.number;
+  header.segment = segment.index;
+  header.offset = static_cast<std::uint32_t>(at);
+  header.tail = position.in_use.front()->first_batch;
   Bytes out(kBatchHeaderSize);
   visit_records(
       last, bytes,
@@ -197,14 +224,15 @@ std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& optio
   out.resize(header.size);
   encode_batch_header(header, out.data());
   std::memcpy(out.data() + out.size() - kBatchHeaderSize, out.data(), kBatchHeaderSize);
-  Job job{file_op::write(segment->file, header.offset, out), file_op::sync_data(segment->file)};
+  // First what of the segment itself a life that died at making it did not sync: a batch behind a first block that is
+  // lost would look like damage.
+  Job job{file_op::sync_data(segment.file), file_op::write(segment.file, header.offset, out),
+          file_op::sync_data(segment.file)};
   if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
-  segment->first_batch = header.number;
   position.batches.push_back({header.number, header.segment, header.offset, header.size, header.used, nullptr});
   position.last_number = header.number;
   position.last_checksum = header.checksum;
   position.end = header.offset + header.size;
-  position.in_use.push_back(std::move(segment));
   return std::nullopt;
 }
 
@@ -281,22 +309,25 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
   const std::uint64_t needed = kBlockSize + (last_header ? last_header->size : 0);
   const auto fit =
       std::find_if(position.free.begin(), position.free.end(), [&](const auto& s) { return s->size >= needed; });
+  // Else lives that end here would take another segment each.
+  const bool goes_behind =
+      fit == position.free.end() && last_header && chain.ends_with_copy && fits_behind(*last_header, position);
   if (fit != position.free.end()) {
     std::iter_swap(fit, position.free.end() - 1);
-  } else {
-    auto made = std::make_unique<Segment>();
-    made->index = position.next_segment++;
-    made->size = std::max(options.segment_size, needed);
-    const Bytes block = segment_block(options.store, *made);
-    Job job = segment_job(options.directory, *made, block);
-    if (const JobResult result = disk.run(job); !result.ok()) return problem(result.error, options.directory);
-    position.free.push_back(std::move(made));
+  } else if (!goes_behind) {
+    if (auto trouble = make_segment(disk, options, std::max(options.segment_size, needed), position))
+      return std::move(*trouble);
   }
   // A segment that was being made when the process died may have a name in the page cache only.
   Job sync{file_op::sync_directory(options.directory)};
   if (const JobResult result = disk.run(sync); !result.ok()) return problem(result.error, options.directory);
   if (last_header) {
-    if (auto trouble = rewrite_last(disk, options, *last_header, last, position)) return std::move(*trouble);
+    if (!goes_behind) {
+      position.in_use.push_back(std::move(position.free.back()));
+      position.free.pop_back();
+    }
+    const std::uint64_t at = goes_behind ? last_header->offset + last_header->size : kBlockSize;
+    if (auto trouble = rewrite_last(disk, options, *last_header, last, at, position)) return std::move(*trouble);
   }
   std::move(held.begin(), held.end(), std::back_inserter(position.free));
   return position;

@@ -86,8 +86,10 @@ plant(recycle_without_marks daemon/store.cc
     if (planted("recycle_without_marks")) continue;]])
 
 plant(answer_from_page_cache daemon/recovery.cc
-[[  Job job{file_op::write(segment->file, header.offset, out), file_op::sync_data(segment->file)};]]
-[[  Job job{file_op::write(segment->file, header.offset, out), file_op::sync_data(segment->file)};
+[[  Job job{file_op::sync_data(segment.file), file_op::write(segment.file, header.offset, out),
+          file_op::sync_data(segment.file)};]]
+[[  Job job{file_op::sync_data(segment.file), file_op::write(segment.file, header.offset, out),
+          file_op::sync_data(segment.file)};
   if (planted("answer_from_page_cache")) job.pop_back();]])
 
 plant(renegotiate_packet_size daemon/session_registry.cc

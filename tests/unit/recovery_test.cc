@@ -608,6 +608,56 @@ TEST_CASE("recovery: a segment that only an unsynced batch gives away is not wri
   }
 }
 
+TEST_CASE("recovery: the last batch outlives two lives that die at writing it again, and a power cut") {
+  // What the first of them wrote in its stead is in the page cache only, and what is durable is not written over.
+  JournalBytes journal;
+  journal.session(1).message(1, 1, "a").write();
+  journal.begin_segment(2);
+  journal.message(1, 2, "b").write();
+  const auto is_through = [](Found& found, std::uint64_t operations) {
+    found.disk.crash_after(operations);
+    try {
+      REQUIRE(found.open().empty());
+      return true;
+    } catch (const ProcessDied&) {
+      return false;
+    }
+  };
+  bool first_is_through = false;
+  for (std::uint64_t first = 0; !first_is_through; ++first) {
+    bool second_is_through = false;
+    for (std::uint64_t second = 0; !second_is_through; ++second) {
+      CAPTURE(first);
+      CAPTURE(second);
+      for (std::uint64_t seed = 0; seed < 4; ++seed) {
+        Found found(journal, seed);
+        first_is_through = is_through(found, first);
+        found.kill();
+        second_is_through = is_through(found, second);
+        found.cut_power();
+        REQUIRE(found.open().empty());
+        CHECK(found.knows(1, 2));
+        CHECK(found.errors() == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("recovery: lives that end before they write anything new do not each take another segment") {
+  JournalBytes journal;
+  journal.session(1).message(1, 1, "a").write();
+  journal.begin_segment(2);
+  journal.message(1, 2, "b").write();
+  Found found(journal);
+  for (int life = 0; life < 25; ++life) {
+    REQUIRE(found.open().empty());
+    REQUIRE(found.knows(1, 2));
+    found.kill();
+  }
+  CHECK(found.segments().size() <= 5);
+  CHECK(found.take() == "a|b|");
+}
+
 TEST_CASE("recovery: opened again and again it comes to the same, and its files do not grow in number") {
   Sealed sealed;
   Found found(sealed.journal);
