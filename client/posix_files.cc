@@ -76,7 +76,7 @@ class Descriptor final : public OpenFile {
 int make_directory(PosixFiles& files, const std::string& path, unsigned mode) {
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return errno;
   const int error = files.sync_directory(directory_of(path));
-  return error == EACCES || error == EINVAL ? 0 : error;
+  return error == EACCES || error == EINVAL || error == EROFS ? 0 : error;
 }
 
 }  // namespace
