@@ -140,7 +140,11 @@ void Sender::take_sample(Instant now, const Ack& ack) {
   const bool is_in_range = std::any_of(ack.ranges.begin(), ack.ranges.end(), [&](const SeqRange& range) {
     return range.first <= *timed_ && *timed_ <= range.last;
   });
-  if (ack.received_through < *timed_ && !is_in_range) return;
+  if (ack.received_through < *timed_ && !is_in_range) {
+    // Behind the last range that there is room for: it may be there, and be told when the gaps before it are closed.
+    if (ack.ranges.size() == kAckRangesMax && ack.ranges.back().last < *timed_) timed_.reset();
+    return;
+  }
   rtt_.sample(now - timed_at_);
   timed_.reset();
 }

@@ -389,6 +389,17 @@ TEST_CASE("sender: a range gives a round trip too, though something before it is
   CHECK(sender.smoothed_rtt() == 80ms);
 }
 
+TEST_CASE("sender: what more ranges would have told is no round trip") {
+  Sender sender = attached(Transport::datagram);
+  push(sender, 100);
+  take(sender, at(0ms));
+  std::vector<SeqRange> ranges;
+  for (std::uint64_t number = 2; ranges.size() < kAckRangesMax; number += 2) ranges.push_back({{number}, {number}});
+  sender.on_ack(at(80ms), an_ack(0, 0, ranges));
+  sender.on_ack(at(900ms), an_ack(100, 100));
+  CHECK(sender.smoothed_rtt() == 0ms);
+}
+
 TEST_CASE("sender: what was measured ends with the connection") {
   Sender sender = attached();
   push(sender, 1);
