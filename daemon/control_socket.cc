@@ -52,8 +52,8 @@ std::string ControlSocket::open(const std::string& path) {
   ::unlink(path.c_str());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return path + ": " + std::strerror(errno);
-  auto acceptor =
-      std::make_unique<Acceptor>(reactor_, fd, Acceptor::Callbacks{[this](int taken) { on_taken(taken); }, [](int) {}});
+  auto acceptor = std::make_unique<Acceptor>(
+      reactor_, fd, Acceptor::Callbacks{[this](int taken) { on_taken(taken); }, on_not_taken_});
   int error = 0;
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::chmod(path.c_str(), kMode) != 0 || ::listen(fd, static_cast<int>(kCallersMax)) != 0)

@@ -24,7 +24,10 @@ class ControlSocket {
  public:
   // Requests go to `handle` with the number of the user who asks.
   using Handle = std::function<void(const Request& request, Answer answer)>;
-  ControlSocket(Reactor& reactor, Handle handle) : reactor_(reactor), handle_(std::move(handle)) {}
+  // With errno, when nobody can be taken for a while; who asks then waits.
+  using NotTaken = std::function<void(int error)>;
+  ControlSocket(Reactor& reactor, Handle handle, NotTaken on_not_taken)
+      : reactor_(reactor), handle_(std::move(handle)), on_not_taken_(std::move(on_not_taken)) {}
   ~ControlSocket() { close(); }
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
@@ -41,6 +44,7 @@ class ControlSocket {
 
   Reactor& reactor_;
   Handle handle_;
+  NotTaken on_not_taken_;
   std::string path_;
   std::unique_ptr<Acceptor> acceptor_;
   std::set<Caller*> callers_;

@@ -207,8 +207,14 @@ Daemon::Outcome Daemon::open_listener(const ConnectionLimits& limits) {
 }
 
 void Daemon::open_control() {
+  const auto on_not_taken = [this](int error) {
+    ++counters_.accept_failures;
+    if (const auto more = control_failures_.note(reactor_.now()))
+      log_.warn(LogEvent::few_descriptors, std::string("cprotoctl has to wait: ") + std::strerror(error) + *more);
+  };
   control_ = std::make_unique<ControlSocket>(
-      reactor_, [this](const Request& request, const Answer& answer) { operator_->handle(request, answer); });
+      reactor_, [this](const Request& request, const Answer& answer) { operator_->handle(request, answer); },
+      on_not_taken);
   const std::string trouble = control_->open(control_path(config_.store.directory));
   if (!trouble.empty()) log_.warn(LogEvent::listening, "no control socket, so no cprotoctl: " + trouble);
 }

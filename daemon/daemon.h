@@ -15,6 +15,7 @@
 #include "daemon/log.h"
 #include "daemon/operator.h"
 #include "daemon/reactor.h"
+#include "daemon/repeats.h"
 #include "daemon/store.h"
 #include "daemon/store_lock.h"
 #include "daemon/uv_disk.h"
@@ -82,6 +83,7 @@ class Daemon final : private Timed {
   std::unique_ptr<Health> health_;
   std::unique_ptr<Operator> operator_;
   std::unique_ptr<ControlSocket> control_;
+  Repeats control_failures_;
   uv_signal_t signals_[3] = {};
   bool signals_started_ = false;
   bool is_draining_ = false;

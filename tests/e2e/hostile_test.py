@@ -198,6 +198,9 @@ class Descriptors(Attack):
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (self.first_free(daemon), limits[1]))
             waiting = self.sender(daemon, "-m", "patient", client="bystander")
             wait_for(lambda: daemon.log_lines("connections have to wait: Too many open files"), "a line about it")
+            with socket.socket(socket.AF_UNIX) as asker:
+                asker.connect(str(daemon.store / "control"))
+                wait_for(lambda: daemon.log_lines("cprotoctl has to wait: Too many open files"), "a line about that, too")
             used = processor_time(daemon)
             seconds = 60 if LONG else 2
             for number in range(2, 2 + seconds):
