@@ -128,7 +128,7 @@ ByteInput::Got FollowedLog::read_on() {
     return Got::failed;
   }
   const std::uint32_t known_bytes = file_.place().fingerprint.bytes;
-  if (!file_.look()) return truncated();
+  if (was_refilled() || !file_.look()) return truncated();
   // A place that was remembered before would not tell this file from the next one.
   if (file_.place().fingerprint.bytes > known_bytes) ++generation_;
   if (size == 0) return at_end();
@@ -136,6 +136,16 @@ ByteInput::Got FollowedLog::read_on() {
   file_.grew_at = machine_.now();
   buffer_.add(static_cast<std::size_t>(size));
   return Got::some;
+}
+
+// Looks for what tells only where the first bytes do not.
+bool FollowedLog::was_refilled() {
+  const FilePlace& place = file_.place();
+  if (is_late_ || place.fingerprint.bytes >= kFingerprintBytesMax) return false;
+  const std::optional<FileFacts> named = files_.facts_of(path_);
+  if (!named || !is_same(*named, place) || named->modified_ns == place.modified_ns) return false;
+  const std::optional<Family> family = find_relatives();
+  return family && is_refilled(files_, *family, file_, place);
 }
 
 ByteInput::Got FollowedLog::at_end() {

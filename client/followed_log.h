@@ -89,6 +89,7 @@ class FollowedLog final : public ByteInput {
   bool find_place();
   bool is_unreadable(const Family& family, const FilePlace& place);
   bool leave_if_refilled(const FilePlace& before);
+  bool was_refilled();
   Got read_on();
   Got find_first();
   Got at_end();

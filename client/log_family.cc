@@ -145,15 +145,30 @@ std::optional<Family> find_family(const Files& files, const std::string& path, s
   return std::nullopt;
 }
 
+bool is_refilled(Files& files, const Family& family, const LogFile& log, const FilePlace& place) {
+  if (place.fingerprint.bytes == 0 || place.fingerprint.bytes >= kFingerprintBytesMax) return false;
+  return std::any_of(family.begin(), family.end(), [&](const Relative& file) {
+    const bool is_since = !file.is_log && file.facts.born_ns > place.modified_ns;
+    if (!is_since || file.is_compressed || !file.rotation || is_same(file.facts, place)) return false;
+    LogFile copy;
+    if (open(files, copy, file) != 0 || !copy.fits(place)) return false;
+    FilePlace whole = copy.place();
+    whole.offset = 0;
+    return !log.fits(whole);
+  });
+}
+
 LogFile find_file(Files& files, const Family& family, const FilePlace& place) {
   for (const Relative& file : family) {
     LogFile found;
-    if (is_same(file.facts, place) && !file.is_compressed && open_behind(files, found, file, place)) return found;
+    if (!is_same(file.facts, place) || file.is_compressed || !open_behind(files, found, file, place)) continue;
+    if (!file.is_log || !is_refilled(files, family, found, place)) return found;
   }
   LogFile oldest;
   const Relative* chosen = nullptr;
   for (const Relative& file : family) {
     if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
+    if (file.is_log && is_same(file.facts, place)) continue;
     if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
     LogFile found;
     if (!open_behind(files, found, file, place)) continue;

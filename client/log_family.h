@@ -57,8 +57,13 @@ std::optional<Family> find_family(const Files& files, const std::string& path, s
 // ENOENT also if another file has its name now.
 [[nodiscard]] int open(Files& files, LogFile& opened, const Relative& file, std::uint64_t offset = 0);
 
-// Opens the file that was read up to `place`, there: the one with that inode; else a copy of it, which is the oldest
-// file that begins as it did and was not modified before it. Not open if there is none, or it was renamed meanwhile.
+// `log`, of which few bytes were known, still begins with these and was copied, truncated and filled again all the
+// same: there is a copy, made since, that goes on otherwise.
+bool is_refilled(Files& files, const Family& family, const LogFile& log, const FilePlace& place);
+
+// Opens the file that was read up to `place`, there: the one with that inode, if it was not refilled; else a copy of
+// it, which is the oldest file that begins as it did and was not modified before it. Not open if there is none, or it
+// was renamed meanwhile.
 LogFile find_file(Files& files, const Family& family, const FilePlace& place);
 
 // What was written after `file`, up to and with what is to be read next.

@@ -576,6 +576,27 @@ TEST_CASE("followed log: truncated and grown past our place is seen by its first
   CHECK(reader.told.nothing());
 }
 
+TEST_CASE("followed log: copied, truncated and filled again as it began, the rest is in the copy") {
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
+  usleep(10'000);
+  logs.write("b\n");
+  logs.copy_and_truncate("a\nc, and longer\n");
+  CHECK(reader.reads("a\nb\n|a\nc, and longer\n"));
+  CHECK(reader.told.nothing());
+}
+
+TEST_CASE("followed log: copied and not truncated, it is read on") {
+  const Logs logs("a\n");
+  Begun reader(logs, "a\n");
+  usleep(10'000);
+  logs.write("b\n");
+  fs::copy_file(logs.path(), logs.path("app.log.old"));
+  logs.write("c\n");
+  CHECK(reader.reads("a\nb\nc\n"));
+  CHECK(reader.told.nothing());
+}
+
 TEST_CASE("followed log: truncated without a copy, it is read from its start, and that is said") {
   const Logs logs("a\n");
   Begun reader(logs, "a\n");
@@ -702,6 +723,21 @@ TEST_CASE("followed log: resumed after it was copied and truncated, it goes on i
   std::string expected = "rest\n";
   logs.write(expected);
   for (const std::string line : {"b, longer than what was\n", "c\n", "d\n"}) {
+    logs.copy_and_truncate(line);
+    expected += "|" + line;
+  }
+  Resumed reader(logs, place);
+  CHECK(reader.reads(expected));
+  CHECK(reader.told.nothing());
+}
+
+TEST_CASE("followed log: resumed after it was copied, truncated and filled again as it began, it goes on in the copy") {
+  const Logs logs("head\n");
+  const LogPlace place = read_all(logs, "head\n");
+  usleep(10'000);
+  std::string expected = "rest\n";
+  logs.write(expected);
+  for (const std::string line : {"head\nb\n", "head\nc, and longer\n"}) {
     logs.copy_and_truncate(line);
     expected += "|" + line;
   }
