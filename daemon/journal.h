@@ -171,7 +171,7 @@ class Journal {
 bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into);
 // What is read next comes from the disk, as far as it is there.
 Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, bool is_again);
-inline constexpr unsigned kReadTries = 5;
+inline constexpr unsigned kReadTries = 10;
 
 // STORE §2. The name of a segment, and its first block.
 std::string segment_path(const std::string& directory, std::uint32_t index);
