@@ -48,9 +48,9 @@ void ClientSession::detach() {
   check_invariants();
 }
 
-void ClientSession::receive(Instant now, ByteView input) {
+void ClientSession::receive(Instant, ByteView input) {
   if (is_over_ || state_ == State::detached || state_ == State::closed) return;
-  link_.receive(now, input);
+  link_.receive(input);
 }
 
 std::optional<ClientEvent> ClientSession::poll_event(Instant now) {

@@ -1,6 +1,7 @@
 #include "proto/link.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace cproto {
 
@@ -11,17 +12,21 @@ void Link::establish(Instant now, std::uint32_t max_packet_size, Duration keep_a
   deadline_ = now + keep_alive;
 }
 
-void Link::receive(Instant now, ByteView input) {
+void Link::receive(ByteView input) {
   decoder_.feed(input);
   intervals_silent_ = 0;
-  if (is_established_) deadline_ = now + keep_alive_;
+  has_heard_ = true;
 }
 
 Link::Item Link::next(Instant now) {
   const Decoder::Result result = decoder_.next();
   switch (result.status) {
     case Decoder::Status::need_more: return {};
-    case Decoder::Status::frame: last_was_damaged_ = false; return {Item::Kind::frame, result.frame, ErrorCode::none};
+    case Decoder::Status::frame:
+      last_was_damaged_ = false;
+      has_heard_ = false;  // the interval begins here
+      if (is_established_) deadline_ = now + keep_alive_;
+      return {Item::Kind::frame, result.frame, ErrorCode::none};
     case Decoder::Status::damaged: return on_damaged(now);
     case Decoder::Status::too_large: break;
   }
@@ -48,10 +53,11 @@ void Link::set_reading(Instant now, bool is_reading) {
   deadline_ = is_established_ ? now + keep_alive_ : kNever;
 }
 
-// PROTOCOL §7.1.
+// PROTOCOL §7.1. Who is in the middle of a long frame asks, too: the other end has heard nothing for as long.
 Link::Silence Link::check_silence(Instant now) {
   if (now < deadline_) return Silence::none;
-  if (is_reading_ && ++intervals_silent_ >= kKeepAlivesMissed) {
+  const bool was_silent = !std::exchange(has_heard_, false);
+  if (is_reading_ && was_silent && ++intervals_silent_ >= kKeepAlivesMissed) {
     deadline_ = kNever;
     return Silence::gone;
   }

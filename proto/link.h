@@ -34,7 +34,7 @@ class Link {
   void establish(Instant now, std::uint32_t max_packet_size, Duration keep_alive);
 
   // Pre: next() has said none or failed since the last call. `input` stays until the next call.
-  void receive(Instant now, ByteView input);
+  void receive(ByteView input);
   Item next(Instant now);
   // What a stranger said first, as far as it is here; lives until the next receive().
   ByteView unread() const { return decoder_.unread(); }
@@ -56,6 +56,7 @@ class Link {
   bool is_established_ = false;
   bool is_reading_ = true;
   bool last_was_damaged_ = false;
+  bool has_heard_ = false;  // some bytes, in the interval under way, and no whole frame
   int intervals_silent_ = 0;
   Decoder decoder_;
   Duration keep_alive_{0};

@@ -25,10 +25,10 @@ ServerSession::ServerSession(Instant now, const ServerOptions& options) : option
 
 // --- inputs ---
 
-void ServerSession::receive(Instant now, ByteView input) {
+void ServerSession::receive(Instant, ByteView input) {
   if (state_ == State::closed) return;
   kept_frames_.clear();
-  link_.receive(now, input);
+  link_.receive(input);
 }
 
 void ServerSession::receive_end(Instant) {

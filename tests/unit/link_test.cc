@@ -23,7 +23,7 @@ Link established(Transport transport = Transport::stream) {
 
 // What the first item of `input` is; the rest is read too.
 Link::Item hear(Link& link, Instant now, const Bytes& input) {
-  link.receive(now, input);
+  link.receive(input);
   const Link::Item first = link.next(now);
   if (first.kind == Kind::failed) return first;
   while (link.next(now).kind != Kind::none) {
@@ -83,7 +83,7 @@ TEST_CASE("link: an impossible length behind a damaged frame is lost framing") {
   Link link = established();
   Bytes input = join({damaged(data(1, "x")), data(2, "x")});
   input[kHeaderSize + 1] = 0xff;
-  link.receive(at(0s), input);
+  link.receive(input);
   CHECK(link.next(at(0s)).kind == Kind::damaged);
   const auto item = link.next(at(0s));
   CHECK(item.kind == Kind::failed);
@@ -126,12 +126,24 @@ TEST_CASE("link: any byte counts as a sign of life") {
   Link link = established();
   CHECK(link.check_silence(at(20s)) == Silence::ask);
   const Bytes frame = data(1, "x");
-  link.receive(at(39s), ByteView(frame).first(1));
+  link.receive(ByteView(frame).first(1));
   CHECK(link.next(at(39s)).kind == Kind::none);
-  CHECK(link.deadline() == at(59s));
-  CHECK(link.check_silence(at(59s)) == Silence::ask);
-  CHECK(link.check_silence(at(79s)) == Silence::ask);
-  CHECK(link.check_silence(at(99s)) == Silence::gone);
+  CHECK(link.deadline() == at(40s));
+  CHECK(link.check_silence(at(40s)) == Silence::ask);
+  CHECK(link.check_silence(at(60s)) == Silence::ask);
+  CHECK(link.check_silence(at(80s)) == Silence::ask);
+  CHECK(link.check_silence(at(100s)) == Silence::gone);
+}
+
+TEST_CASE("link: in the middle of a frame that takes long the other side is shown a sign of life") {
+  Link link = established();
+  const Bytes frame = data(1, "a slow one");
+  for (std::size_t i = 0; i < frame.size(); ++i) {
+    const Instant now = at(i * 15s);
+    link.receive(ByteView(frame).subspan(i, 1));
+    CHECK(link.next(now).kind == (i + 1 < frame.size() ? Kind::none : Kind::frame));
+    if (i % 4 == 3 && i + 1 < frame.size()) CHECK(link.check_silence(now) == Silence::ask);
+  }
 }
 
 TEST_CASE("link: who is not read is not called silent, and is shown a sign of life all the same") {
