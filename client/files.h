@@ -62,9 +62,8 @@ class Files {
   [[nodiscard]] virtual int list(const std::string& directory, std::vector<std::string>& names) const = 0;
   // The last component is no symbolic link any more. Also if the file is not there.
   virtual std::string follow_links(const std::string& path) const = 0;
-  // `path` and what leads to it, where it is not there; a new one's last is its owner's alone. All of it survives a
-  // power cut. Returns 0 or errno.
-  [[nodiscard]] virtual int make_directories(const std::string& path) = 0;
+  // Returns 0 or errno; EEXIST: there is something of that name.
+  [[nodiscard]] virtual int make_directory(const std::string& path, unsigned mode) = 0;
   // The names in a directory survive a power cut. Returns 0 or errno.
   [[nodiscard]] virtual int sync_directory(const std::string& path) = 0;
   // Returns 0 or errno.
@@ -72,6 +71,10 @@ class Files {
   // The clock that files are stamped with, in nanoseconds since 1970.
   virtual std::int64_t clock_ns() const = 0;
 };
+
+// `path` and what leads to it, where it is not there; a new one's last is its owner's alone. Then their names survive a
+// power cut. Returns 0 or errno.
+[[nodiscard]] int make_directories(Files& files, const std::string& path);
 
 // "." for a name alone.
 inline std::string directory_of(const std::string& path) {

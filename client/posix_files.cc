@@ -71,14 +71,6 @@ class Descriptor final : public OpenFile {
   int fd_;
 };
 
-// One that is there may have been made by a run that died before its name was synced. Where the name may be written but
-// not read, or the file system syncs no directories, it is as durable as the system makes it by itself.
-int make_directory(PosixFiles& files, const std::string& path, unsigned mode) {
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return errno;
-  const int error = files.sync_directory(directory_of(path));
-  return error == EACCES || error == EINVAL || error == EROFS ? 0 : error;
-}
-
 }  // namespace
 
 int PosixFiles::open(const std::string& path, Access access, std::unique_ptr<OpenFile>& opened) {
@@ -108,10 +100,8 @@ std::string PosixFiles::follow_links(const std::string& path) const {
   return target;
 }
 
-int PosixFiles::make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (const int error = make_directory(*this, path.substr(0, slash), 0755)) return error;
-  return make_directory(*this, path, 0700);
+int PosixFiles::make_directory(const std::string& path, unsigned mode) {
+  return ::mkdir(path.c_str(), mode) == 0 ? 0 : errno;
 }
 
 int PosixFiles::sync_directory(const std::string& path) {

@@ -11,7 +11,7 @@ class PosixFiles final : public Files {
   std::optional<FileFacts> facts_of(const std::string& path) const override;
   int list(const std::string& directory, std::vector<std::string>& names) const override;
   std::string follow_links(const std::string& path) const override;
-  int make_directories(const std::string& path) override;
+  int make_directory(const std::string& path, unsigned mode) override;
   int sync_directory(const std::string& path) override;
   int remove(const std::string& path) override;
   std::int64_t clock_ns() const override;

@@ -80,7 +80,7 @@ std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes) {
 }
 
 int TransferState::open(const std::string& directory, const std::string& name) {
-  if (const int error = files_.make_directories(directory)) return error;
+  if (const int error = make_directories(files_, directory)) return error;
   path_ = directory + "/" + name;
   std::unique_ptr<OpenFile> opened;
   refusal_ = files_.open(path_, Files::Access::write_or_create, opened);

@@ -102,16 +102,8 @@ int MemoryFiles::list(const std::string& directory, std::vector<std::string>& na
   return run(file_op::list(directory, names));
 }
 
-int MemoryFiles::make_directory(const std::string& path) {
-  if (!disk.exists(path))
-    if (const int error = run(file_op::make_directory(path, 0700))) return error;
-  return sync_directory(client::directory_of(path));
-}
-
-int MemoryFiles::make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (const int error = make_directory(path.substr(0, slash))) return error;
-  return make_directory(path);
+int MemoryFiles::make_directory(const std::string& path, unsigned mode) {
+  return disk.exists(path) ? EEXIST : run(file_op::make_directory(path, mode));
 }
 
 int MemoryFiles::sync_directory(const std::string& path) { return run(file_op::sync_directory(path)); }

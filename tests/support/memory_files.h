@@ -27,7 +27,7 @@ class MemoryFiles final : public client::Files {
   std::optional<client::FileFacts> facts_of(const std::string& path) const override;
   int list(const std::string& directory, std::vector<std::string>& names) const override;
   std::string follow_links(const std::string& path) const override { return path; }
-  int make_directories(const std::string& path) override;
+  int make_directory(const std::string& path, unsigned mode) override;
   int sync_directory(const std::string& path) override;
   int remove(const std::string& path) override;
   std::int64_t clock_ns() const override { return clock_(); }
@@ -48,7 +48,6 @@ class MemoryFiles final : public client::Files {
   };
   int run(FileOp op) const;
   client::FileFacts facts_from(const FileStatus& status) const;
-  int make_directory(const std::string& path);
   void stamp(std::uint64_t inode);
 
   std::function<std::int64_t()> clock_;

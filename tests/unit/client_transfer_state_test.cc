@@ -79,25 +79,32 @@ TEST_CASE("transfer state: what must last is there behind a power cut, in a fold
 }
 
 TEST_CASE(
-    "transfer state: what must last is there behind a power cut, though the run before died while it made the folder") {
-  for (std::uint64_t operations = 0; operations < 12; ++operations) {
-    MemoryFiles files(1, [] { return std::int64_t{1}; });
+    "transfer state: what must last is there behind a power cut, also if the run that made its folder died at it") {
+  bool is_through = false;
+  for (std::uint64_t operations = 0; !is_through; ++operations) {
+    CAPTURE(operations);
+    MemoryFiles files(operations, [] { return std::int64_t{1}; });
     files.disk.crash_after(operations);
     try {
-      TransferState state(files);
-      (void)state.open("/home/me/state", "x");
+      TransferState dies(files);
+      REQUIRE(dies.open("/home/me/state", "x") == 0);
+      CHECK(dies.save(a_transfer(1), true) == 0);
+      is_through = true;
     } catch (const ProcessDied&) {
     }
-    files.disk.never_crash();
+    files.disk.kill_process();
     {
       TransferState state(files);
       REQUIRE(state.open("/home/me/state", "x") == 0);
-      CHECK(state.save(a_transfer(1), true) == 0);
+      (void)state.load();
+      CHECK(state.save(a_transfer(2), true) == 0);
     }
     files.disk.cut_power(Loss::everything);
     TransferState next(files);
     REQUIRE(next.open("/home/me/state", "x") == 0);
-    CHECK(next.load());
+    const auto read = next.load();
+    REQUIRE(read);
+    CHECK(read->attempt == 2);
   }
 }
 
