@@ -29,7 +29,7 @@ constexpr std::uint64_t kSmallStep = 256 * 1024;
 constexpr std::size_t kSpareFrom = 16 * 1024;
 // What more is written at a time does not stay in the page cache: the next bytes find memory that is warm instead of
 // memory that something else has to leave, which is several times as fast.
-constexpr std::uint64_t kUncachedBytes = 512u << 10;
+constexpr std::uint64_t kUncachedBytes = 1u << 20;
 
 }  // namespace
 

@@ -39,7 +39,7 @@ struct FileIntakeOptions {
   std::string parts;                             // "<store>/partial"
   std::string inbox;                             // whose group a file gets
   std::uint64_t step_bytes = 8u << 20;           // synced together at the most
-  std::uint64_t shared_step_bytes = 512u << 10;  // the same, while messages want the disk, too
+  std::uint64_t shared_step_bytes = 1u << 20;    // the same, while messages want the disk, too
   Duration step_time = 100ms;                    // a step waits so long for more
   std::uint64_t gathered_bytes_max = 64u << 20;  // of all sessions
 };
@@ -189,9 +189,9 @@ class FileIntake {
   std::unique_ptr<Step> step_;
   std::uint64_t steps_done_ = 0;
   std::optional<Instant> messages_at_;
+  Instant begun_{};              // the newest step
   bool has_step_ended_ = false;  // since the last turn of the loop
-  Instant begun_{};              // the step before this
-  Instant rest_until_{};
+  Instant rest_until_{};         // no step begins before
   std::uint64_t keep_free_ = 0;
   Instant now_{};
   std::deque<std::pair<std::uint64_t, std::string>> doomed_;  // parts, and the batch from which on they are not needed
