@@ -15,9 +15,10 @@
 // - A new log cannot be read: told, and tried again with each poll.
 // - Neither the file of the place to resume at nor a log is there: perhaps a disk is not mounted yet. Waited for.
 //
-// What cannot be seen: a log truncated and grown past our place again whose first 1024 bytes are what they were; bytes
-// written between our last look and a truncation, when no copy is left; rotated files in another directory than the
-// log's (logrotate's olddir): what was not read before the move is told as lost, but not the files that came between.
+// What cannot be seen: a log truncated and grown past our place again whose first bytes, as many as were known and 1024
+// at most, are what they were, unless a copy goes on otherwise behind less than 1024; bytes written between our last
+// look and a truncation, when no copy is left; rotated files in another directory than the log's (logrotate's olddir):
+// what was not read before the move is told as lost, but not the files that came between.
 #pragma once
 
 #include <functional>

@@ -171,6 +171,7 @@ class Journal {
 bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into);
 // What is read next comes from the disk, as far as it is there.
 Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, bool is_again);
+// What is given up was acknowledged, and of a bad memory many reads in a row may be wrong.
 inline constexpr unsigned kReadTries = 10;
 
 // STORE §2. The name of a segment, and its first block.

@@ -170,7 +170,7 @@ const ChainBatch* follow(Chain& chain, const Candidates& found, const BatchHeade
 }
 
 // The end may be in the page cache only. Until its copy is durable, what the batch before it needs is needed; and if it
-// is a copy itself, that no life lived to sync, the older ones: one of them may be what is durable.
+// is a copy itself, whose start died before it was synced, the older ones: one of them may be what is durable.
 void hold(Chain& chain, const Candidates& found, const BatchHeader& end) {
   for (auto it = found.begin(); it != found.lower_bound(end.number); ++it) {
     const BatchHeader& older = it->second.header;
@@ -224,7 +224,7 @@ std::optional<StoreProblem> rewrite_last(Disk& disk, const JournalOptions& optio
   out.resize(header.size);
   encode_batch_header(header, out.data());
   std::memcpy(out.data() + out.size() - kBatchHeaderSize, out.data(), kBatchHeaderSize);
-  // First what of the segment itself a life that died at making it did not sync: a batch behind a first block that is
+  // First what of the segment itself a start that died at making it did not sync: a batch behind a first block that is
   // lost would look like damage.
   Job job{file_op::sync_data(segment.file), file_op::write(segment.file, header.offset, out),
           file_op::sync_data(segment.file)};
@@ -309,7 +309,7 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
   const std::uint64_t needed = kBlockSize + (last_header ? last_header->size : 0);
   const auto fit =
       std::find_if(position.free.begin(), position.free.end(), [&](const auto& s) { return s->size >= needed; });
-  // Else lives that end here would take another segment each.
+  // Else starts that end here would take another segment each.
   const bool goes_behind =
       fit == position.free.end() && last_header && chain.ends_with_copy && fits_behind(*last_header, position);
   if (fit != position.free.end()) {

@@ -32,7 +32,7 @@ struct Chain {
   std::vector<std::string> damage;  // what could not be read although it had been synced: for the log
   std::uint64_t torn_batches = 0;   // written and never synced: nobody was told of them
   std::set<std::uint32_t> held;     // segments not to be used again before the last batch is durable
-  bool ends_with_copy = false;      // of an older batch, as a life wrote it that may not have lived to sync it
+  bool ends_with_copy = false;      // of an older batch; the start that wrote it may have died before it was synced
 };
 
 // What stands in the way of opening a store at all.

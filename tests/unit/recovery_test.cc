@@ -608,7 +608,7 @@ TEST_CASE("recovery: a segment that only an unsynced batch gives away is not wri
   }
 }
 
-TEST_CASE("recovery: the last batch outlives two lives that die at writing it again, and a power cut") {
+TEST_CASE("recovery: the last batch outlives two starts that die at writing it again, and a power cut") {
   // What the first of them wrote in its stead is in the page cache only, and what is durable is not written over.
   JournalBytes journal;
   journal.session(1).message(1, 1, "a").write();
@@ -643,13 +643,13 @@ TEST_CASE("recovery: the last batch outlives two lives that die at writing it ag
   }
 }
 
-TEST_CASE("recovery: lives that end before they write anything new do not each take another segment") {
+TEST_CASE("recovery: starts that end before they write anything new do not each take another segment") {
   JournalBytes journal;
   journal.session(1).message(1, 1, "a").write();
   journal.begin_segment(2);
   journal.message(1, 2, "b").write();
   Found found(journal);
-  for (int life = 0; life < 25; ++life) {
+  for (int start = 0; start < 25; ++start) {
     REQUIRE(found.open().empty());
     REQUIRE(found.knows(1, 2));
     found.kill();
