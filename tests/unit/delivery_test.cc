@@ -639,11 +639,11 @@ TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
 }
 
 TEST_CASE("delivery: a batch that comes back with a bit flipped nine times of ten is read again") {
-  OpenStore end;
-  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
-  end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   Random random(5);
   int reads = 0;
+  OpenStore end;                     // it may be reading to the last
+  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
+  end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   end.disk.misread = [&](std::uint64_t bits) -> std::optional<std::uint64_t> {
     if (++reads % 10 == 0) return std::nullopt;
     return random.below(bits);
