@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 from support import BIN, TestCase, main, wait_for
@@ -114,9 +115,20 @@ class Floor(LimitsTest):
 class Inbox(LimitsTest):
     def test_at_its_limit_a_client_waits_and_others_go_on(self):
         daemon = self.daemon("[limits]\ninbox_per_client = \"1MiB\"\n")
-        path = self.directory / "lines"
-        path.write_bytes((b"x" * 99 + b"\n") * 15_000)
-        sender = self.sender(daemon, "--lines", path, client="web-1")
+        line = b"x" * 99 + b"\n"
+        sender = self.sender(daemon, "--lines", "-", client="web-1", stdin=subprocess.PIPE)
+
+        def feed():
+            # What comes before the limit is met is taken, however much that is: the rest follows behind it.
+            sender.stdin.write(line * 12_000)
+            sender.stdin.flush()
+            wait_for(lambda: daemon.log_lines("web-1: its inbox is at its limit"), "the inbox to be at its limit")
+            sender.stdin.write(line * 3_000)
+            sender.stdin.close()
+
+        # The writer of a pipe is held together with its sender.
+        feeder = threading.Thread(target=feed, daemon=True)
+        feeder.start()
         wait_for(lambda: "the inbox of web-1 is at its limit" in sender.errors, "the sender to be told")
         self.assertEqual(len(daemon.log_lines("web-1: its inbox is at its limit")), 1)
         self.assert_served(daemon)
@@ -128,6 +140,7 @@ class Inbox(LimitsTest):
             if log.exists() and log.stat().st_size > MIB // 2:
                 shutil.move(log, moved / str(len(os.listdir(moved))))
             time.sleep(0.2)
+        feeder.join(10)
         self.assertEqual(sender.wait(10), 0)
         parts = [moved / str(i) for i in range(len(os.listdir(moved)))] + [log]
         wait_for(lambda: sum(p.stat().st_size for p in parts if p.exists()) == 1_500_000, "all lines, once")
