@@ -1,5 +1,7 @@
 #include "daemon/batch.h"
 
+#include <utility>
+
 #include "proto/checksum.h"
 #include "proto/frame.h"
 
@@ -9,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kBatchMagic = 0x4350424154434831;  // "CPBATCH1"
 constexpr std::size_t kBatchChecksumAt = 76;
+constexpr std::size_t kRunChecksumAt = 32;
 constexpr std::size_t kRecordChecksumAt = 36;
 constexpr std::size_t kAlign = 8;
 
@@ -17,6 +20,22 @@ constexpr std::size_t padded(std::size_t size) { return (size + kAlign - 1) / kA
 std::uint32_t record_checksum(const std::uint8_t* header, RecordType type, ByteView body) {
   const std::uint32_t checksum = crc32(0, {header, kRecordChecksumAt});
   return type == RecordType::frames ? checksum : crc32(checksum, body);
+}
+
+// STORE §4.1. As far as the frames can be walked.
+std::uint32_t run_checksum(ByteView frames) {
+  constexpr std::size_t kField = sizeof(FrameHeader::checksum);
+  std::uint8_t fields[64 * kField];
+  std::size_t used = 0;
+  std::uint32_t checksum = 0;
+  while (frames.size() >= kHeaderSize) {
+    const FrameHeader header = decode_header(frames.data());
+    store_be(fields + used, header.checksum);
+    used += kField;
+    if (used == sizeof fields) checksum = crc32(checksum, {fields, std::exchange(used, 0)});
+    frames = frames.subspan(std::min(frames.size(), kHeaderSize + header.payload_size));
+  }
+  return crc32(checksum, {fields, used});
 }
 
 struct Parsed {
@@ -37,14 +56,15 @@ Parsed parse_record(const BatchHeader& header, ByteView rest) {
   parsed.record.count = reader.u32();
   parsed.record.session = reader.u64();
   parsed.record.first = {reader.u64()};
-  reader.u32();
+  const std::uint32_t run = reader.u32();
   const std::uint32_t checksum = reader.u32();
   if (batch != static_cast<std::uint32_t>(header.number) || size > rest.size() - kRecordHeaderSize) return parsed;
   parsed.record.body = rest.subspan(kRecordHeaderSize, size);
   if (record_checksum(rest.data(), parsed.record.type, parsed.record.body) != checksum) return parsed;
   parsed.size = kRecordHeaderSize + padded(size);
   parsed.is_intact =
-      parsed.record.type != RecordType::frames || frames_are_intact(parsed.record.body, parsed.record.count);
+      parsed.record.type != RecordType::frames ||
+      (frames_are_intact(parsed.record.body, parsed.record.count) && run_checksum(parsed.record.body) == run);
   return parsed;
 }
 
@@ -106,6 +126,7 @@ void append_record(const Record& record, std::uint64_t batch, Bytes& out) {
   store_be(header + 12, record.count);
   store_be(header + 16, record.session);
   store_be(header + 24, record.first.value);
+  if (record.type == RecordType::frames) store_be(header + kRunChecksumAt, run_checksum(record.body));
   store_be(header + kRecordChecksumAt, record_checksum(header, record.type, record.body));
   append(out, header);
   append(out, record.body);

@@ -59,8 +59,8 @@ struct Record {
   ByteView body{};
 };
 
-// Appends a record, padded to eight bytes. The checksum covers header and body; of frames only the header: their bodies
-// carry the checksums their sender made. `batch` marks it as belonging there.
+// Appends a record, padded to eight bytes. The checksum covers header and body; of frames the header, with a checksum
+// over those that their sender made. `batch` marks it as belonging there.
 void append_record(const Record& record, std::uint64_t batch, Bytes& out);
 
 // Calls `each` for every intact record of a batch and `damaged` (with the record, if its header could be read) for

@@ -343,6 +343,8 @@ static std::size_t frame_at(ByteView rest, Seq number) {
 }
 
 void salvage_frames(const Record& record, const std::function<void(Seq, ByteView)>& each) {
+  // Each is intact, and yet they are not what the record was made for: frames that stood here before (STORE §4.1).
+  if (frames_are_intact(record.body, record.count)) return;
   ByteView rest = record.body;
   Seq number = record.first;
   const Seq end = record.first + record.count;

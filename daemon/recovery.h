@@ -56,7 +56,8 @@ bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes)
 // Begins a fresh segment, writes the last batch of the chain again there and syncs it (STORE §5.4).
 std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain);
 
-// The frames of a damaged run that are intact, each as (number, frame): neighbours of what was hit are kept.
+// The frames of a damaged run that are intact, each as (number, frame): neighbours of what was hit are kept. None where
+// all are intact: then they are not the run's own.
 void salvage_frames(const Record& record, const std::function<void(Seq, ByteView)>& each);
 
 }  // namespace cproto

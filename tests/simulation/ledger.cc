@@ -119,7 +119,8 @@ std::string Ledger::check_message(ByteView bytes, MessageKind kind, unsigned cli
     return to_text(*id) + " is in the wrong log";
   if (sent.is_abandoned || !sent.last || !sent.had_size(bytes.size())) return to_text(*id) + " was never sent whole";
   if (is_too_large(sent)) return to_text(*id) + " is too large to be there";
-  if (kind == MessageKind::file && sent.was_refused) return to_text(*id) + " was refused and is there";
+  if (kind == MessageKind::file && sent.was_refused && !session->second.was_recut)
+    return to_text(*id) + " was refused and is there";
   if (++found.times[*id] > 1) return to_text(*id) + " is there twice";
   if (kind == MessageKind::file) return {};
   const std::string key = std::to_string(client) + "/" + std::to_string(id->session) + "/" + channel +

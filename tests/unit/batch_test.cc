@@ -184,6 +184,28 @@ TEST_CASE("batch: a damaged record takes no other with it") {
   }
 }
 
+TEST_CASE("batch: a frame in the place of another of its number and size is noticed") {
+  // More frames than are taken through the checksum at a time.
+  Bytes run, others;
+  for (std::uint64_t i = 1; i <= 150; ++i) {
+    append(run, data(i, "mine"));
+    append(others, data(i, "else"));
+  }
+  Bytes bytes(kBatchHeaderSize);
+  append_record({.type = RecordType::frames, .session = 3, .first = {1}, .count = 150, .body = run}, 1, bytes);
+  BatchHeader header{.number = 1, .used = static_cast<std::uint32_t>(bytes.size() - kBatchHeaderSize)};
+  const std::size_t size = run.size() / 150;
+  for (std::size_t i = 0; i < 150; ++i) {
+    Bytes mixed = bytes;
+    const std::size_t at = i * size;
+    std::copy_n(&others[at], size, &mixed[kBatchHeaderSize + kRecordHeaderSize + at]);
+    std::size_t intact = 0;
+    visit_records(header, mixed, {[&](const Record&) { ++intact; }, [](const std::optional<Record>&) {}});
+    CAPTURE(i);
+    CHECK(intact == 0);
+  }
+}
+
 TEST_CASE("batch: records of another batch's number are not its own") {
   ABatch batch;
   ++batch.header.number;

@@ -175,6 +175,38 @@ TEST_CASE("recovery: a tail torn over an old batch of the same shape is taken wh
   }
 }
 
+TEST_CASE("recovery: a tail torn where frames meet, over those of a session before it, is taken whole or not at all") {
+  // Frames as long as a sector: intact ones of both sessions, and of the same numbers, lie side by side in the run.
+  const auto write_run = [](JournalBytes& journal, char text) {
+    constexpr std::uint32_t kFrames = 15;
+    Bytes run;
+    for (std::uint32_t i = 0; i < kFrames; ++i) {
+      const std::size_t front = i == 0 ? kBatchHeaderSize + kRecordHeaderSize : 0;
+      append(run, data(2 + i, std::string(kSector - front - kHeaderSize, text)));
+    }
+    return journal.record({.type = RecordType::frames, .session = 1, .first = {2}, .count = kFrames, .body = run})
+        .write();
+  };
+  TornTail old;
+  old.journal.number = 5;
+  const auto before = old.journal.batch(write_run(old.journal, 'x'));
+  Random random(13);
+  for (int round = 0; round < 60; ++round) {
+    CAPTURE(round);
+    TornTail torn;
+    torn.journal.number = 20;
+    torn.journal.tail = torn.journal.previous;
+    torn.tail = write_run(torn.journal, 'y');
+    std::vector<bool> persisted(torn.tail.size / kSector);
+    for (std::size_t i = 0; i < persisted.size(); ++i) persisted[i] = random.chance(round < 30 ? 50 : 95);
+    const bool is_whole = torn.persist(persisted, Bytes(before.begin(), before.end()));
+    Found found(torn.journal);
+    found.take();
+    CHECK(found.knows(1, is_whole ? 16 : 1));
+    CHECK(found.log_text().find('x') == std::string::npos);
+  }
+}
+
 TEST_CASE("recovery: a number of a torn batch is not used again") {
   TornTail torn;
   torn.journal.number = 40;
@@ -395,6 +427,21 @@ TEST_CASE("recovery: damage within a run of frames costs the frame that was hit,
   CHECK(found.take() == expected);
   CHECK(found.knows(1, 5));
   CHECK(found.log.contains("damage in batch 2 at client web-1, numbers 2 to 4"));
+}
+
+TEST_CASE("recovery: of a run that holds frames of another, all of them intact, none is kept") {
+  JournalBytes journal;
+  journal.session(1).message(1, 1, "a").write();
+  const Bytes run = join({data(2, "b"), data(3, "c")});
+  const Bytes other = data(3, "x");
+  const BatchHeader mixed =
+      journal.record({.type = RecordType::frames, .session = 1, .first = {2}, .count = 2, .body = run}).write();
+  journal.message(1, 4, "e").write();
+  const auto bytes = journal.batch(mixed).subspan(kBatchHeaderSize + kRecordHeaderSize + run.size() / 2);
+  std::copy(other.begin(), other.end(), bytes.begin());
+  Found found(journal);
+  CHECK(found.take() == "a|e|");
+  CHECK(found.log.contains("damage in batch 2 at client web-1, numbers 2 to 3"));
 }
 
 TEST_CASE("recovery: damage to a session record does not take the messages behind it") {
