@@ -301,7 +301,10 @@ void CommandNode::die(const char* how) {
   const std::uint64_t durable = process_->tally.durable;
   const bool was_closed = errand_->sent().is_closed;
   bury();
-  if (cuts_power) files_.disk.cut_power();
+  if (cuts_power) {
+    files_.disk.cut_power();
+    errand_->on_power_cut(told_.size());
+  }
   begins_anew_ = begins_anew_ || (cuts_power && may_begin_anew_);
   if (was_closed) {  // it was, all but its exit, at its end
     if (std::string wrong = errand_->expect_all(told_); !wrong.empty()) world_.fail(wrong);

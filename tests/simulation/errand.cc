@@ -200,20 +200,24 @@ std::string Errand::expect_files(const std::vector<std::string>& told) {
   for (SentMessage& message : sent().messages) {
     const std::string name = "/" + file_name_of(message.id) + ":";
     const auto is_named = [&](const std::string& line) { return says(line, name) && !says(line, kSentAnew); };
-    message.was_refused = count_told(is_named) > 0;
+    const auto since_cut = told.begin() + static_cast<std::ptrdiff_t>(told_before_cut_);
+    const bool is_certain = std::any_of(since_cut, told.end(), is_named);
+    message.was_refused = is_certain || (count_told(is_named) > 0 && !is_there(message));
     if (count_told([&](const std::string& line) { return is_named(line) && !says(line, kGivenUpHere); }) > 0)
       --refusals;
   }
   std::ptrdiff_t unnamed =
       std::min(refusals, count_told([](const std::string& line) { return line.starts_with(kUnnamed); }));
   for (SentMessage& message : sent().messages) {
-    const std::string name = file_name_of(message.id);
-    if (message.was_refused || world_.server->disk.exists("/store/inbox/" + client_name(client_) + "/files/" + name))
-      continue;
-    if (--unnamed < 0) return name + " was sent, says its client, and is not there";
+    if (message.was_refused || is_there(message)) continue;
+    if (--unnamed < 0) return file_name_of(message.id) + " was sent, says its client, and is not there";
     message.was_refused = true;
   }
   return {};
+}
+
+bool Errand::is_there(const SentMessage& file) const {
+  return world_.server->disk.exists("/store/inbox/" + client_name(client_) + "/files/" + file_name_of(file.id));
 }
 
 std::size_t Errand::too_large() const {

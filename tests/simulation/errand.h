@@ -46,6 +46,9 @@ class Errand {
   SentSession& sent() const { return world_.ledger.session(client_, number_); }
   // The first so many are there for certain; the others may be.
   void expect(std::uint64_t messages);
+  // The client's power was cut when it had said `told` sentences: what they were about may be forgotten, and a file
+  // that was refused then may have been sent once more.
+  void on_power_cut(std::size_t told) { told_before_cut_ = told; }
   // All of them are, but those that the client was told were refused. `told` is every sentence it heard. Returns what
   // is wrong, or nothing.
   std::string expect_all(const std::vector<std::string>& told);
@@ -63,6 +66,7 @@ class Errand {
   std::size_t draw_size();
   void place_file(const SentMessage& message);
   std::string expect_files(const std::vector<std::string>& told);
+  bool is_there(const SentMessage& file) const;
 
   World& world_;
   Random& random_;
@@ -82,6 +86,7 @@ class Errand {
   bool is_begun_ = false;
   bool copies_ = false;  // and truncates, instead of renaming
   std::uint64_t durable_ = 0;
+  std::size_t told_before_cut_ = 0;
 };
 
 }  // namespace cproto::sim
