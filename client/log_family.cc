@@ -48,17 +48,26 @@ int compare(const T& a, const T& b) {
   return a < b ? -1 : b < a ? 1 : 0;
 }
 
-// Greater: `file` is the newer one. 0: the names do not tell.
-int compare_names(const Relative& file, const Relative& other) {
-  if (!file.rotation || !other.rotation || file.rotation->kind != other.rotation->kind) return 0;
+bool are_numbered(const Relative& file, const Relative& other) {
+  return file.rotation && other.rotation && file.rotation->kind == Rotation::Kind::number &&
+         other.rotation->kind == Rotation::Kind::number;
+}
+
+// Of two that are numbered: greater if `file` has the larger number.
+int compare_numbers(const Relative& file, const Relative& other) {
   const std::string& a = file.rotation->digits;
   const std::string& b = other.rotation->digits;
-  switch (file.rotation->kind) {
-    case Rotation::Kind::number: return a.size() != b.size() ? compare(b.size(), a.size()) : compare(b, a);
-    case Rotation::Kind::date: return a.size() != b.size() ? 0 : compare(a, b);
-    case Rotation::Kind::unspecific: return 0;
-  }
-  return 0;
+  return a.size() != b.size() ? compare(a.size(), b.size()) : compare(a, b);
+}
+
+// Greater: `file` has the later date. 0: the names do not tell.
+int compare_dates(const Relative& file, const Relative& other) {
+  if (!file.rotation || !other.rotation || file.rotation->kind != Rotation::Kind::date ||
+      other.rotation->kind != Rotation::Kind::date)
+    return 0;
+  const std::string& a = file.rotation->digits;
+  const std::string& b = other.rotation->digits;
+  return a.size() != b.size() ? 0 : compare(a, b);
 }
 
 // The last component, and what is before it with its slash.
@@ -121,15 +130,48 @@ std::optional<Rotation> rotation_of(std::string_view name, std::string_view log)
   return rotation_in(name.substr(stem.size(), name.size() - log.size()));
 }
 
-std::weak_ordering written(const Relative& file, const Relative& other) {
-  if (file.is_log != other.is_log) return file.is_log ? std::weak_ordering::greater : std::weak_ordering::less;
-  const int names = compare_names(file, other);
-  // Compressing makes a new file, and not every compressor gives it the old one's time.
-  if (names != 0 && (file.is_compressed || other.is_compressed)) return names <=> 0;
-  const bool know_births =
+Chronology::Chronology(const Family& family) {
+  for (const Relative& file : family)
+    if (file.is_log) log_ = file.facts;
+  // Which way they are numbered shows in pairs whose times agree. Where the clock was put back between the two, it
+  // says nothing of them.
+  int rising = 0;
+  for (auto file = family.begin(); file != family.end(); ++file) {
+    for (auto other = std::next(file); other != family.end(); ++other) {
+      if (file->is_compressed || other->is_compressed || !are_numbered(*file, *other)) continue;
+      const int births = compare_births(*file, *other);
+      if (is_ahead(*file) != is_ahead(*other) || births != compare(file->facts.modified_ns, other->facts.modified_ns))
+        continue;
+      rising += births * compare_numbers(*file, *other);
+    }
+  }
+  numbers_ = compare(rising, 0);
+}
+
+// Whether the clock says that a rotated file is newer than the log: then it was put back since.
+bool Chronology::is_ahead(const Relative& file) const {
+  return !file.is_log && log_.born_ns != 0 && file.facts.born_ns > log_.born_ns &&
+         file.facts.modified_ns > log_.modified_ns;
+}
+
+// 0: they are not known everywhere, and compressing makes a new file.
+int Chronology::compare_births(const Relative& file, const Relative& other) const {
+  const bool are_known =
       file.facts.born_ns != 0 && other.facts.born_ns != 0 && !file.is_compressed && !other.is_compressed;
-  const int births = know_births ? compare(file.facts.born_ns, other.facts.born_ns) : 0;
-  return names + births + compare(file.facts.modified_ns, other.facts.modified_ns) <=> 0;
+  return are_known ? compare(file.facts.born_ns, other.facts.born_ns) : 0;
+}
+
+std::weak_ordering Chronology::written(const Relative& file, const Relative& other) const {
+  if (file.is_log != other.is_log) return file.is_log ? std::weak_ordering::greater : std::weak_ordering::less;
+  const bool is_one_clock = is_ahead(file) == is_ahead(other);
+  int names = is_one_clock ? compare_dates(file, other) : 0;
+  if (are_numbered(file, other)) {
+    names = compare_numbers(file, other) * (numbers_ != 0 ? numbers_ : -1);
+    if (numbers_ != 0) return names <=> 0;
+  }
+  // Not every compressor gives the new file the old one's time.
+  if (!is_one_clock || (names != 0 && (file.is_compressed || other.is_compressed))) return names <=> 0;
+  return names + compare_births(file, other) + compare(file.facts.modified_ns, other.facts.modified_ns) <=> 0;
 }
 
 // Listing takes a moment, in which a rotation under way can move a file past it. Two lists that are the same show what
@@ -164,12 +206,13 @@ LogFile find_file(Files& files, const Family& family, const FilePlace& place) {
     if (!is_same(file.facts, place) || file.is_compressed || !open_behind(files, found, file, place)) continue;
     if (!file.is_log || !is_refilled(files, family, found, place)) return found;
   }
+  const Chronology order(family);
   LogFile oldest;
   const Relative* chosen = nullptr;
   for (const Relative& file : family) {
     if (place.fingerprint.bytes == 0 || file.is_compressed || file.facts.modified_ns < place.modified_ns) continue;
     if (file.is_log && is_same(file.facts, place)) continue;
-    if (chosen != nullptr && !(written(file, *chosen) < 0)) continue;
+    if (chosen != nullptr && !(order.written(file, *chosen) < 0)) continue;
     LogFile found;
     if (!open_behind(files, found, file, place)) continue;
     oldest = std::move(found);
@@ -186,21 +229,22 @@ int open(Files& files, LogFile& opened, const Relative& file, std::uint64_t offs
   return ENOENT;
 }
 
-Succession find_next(const Family& family, const Relative& file) {
+Succession find_next(const Chronology& order, const Family& family, const Relative& file) {
   Succession succession;
   for (const Relative& other : family) {
     if (other.is_compressed || (!other.is_log && !other.rotation)) continue;
-    const auto order = written(other, file);
-    if (order < 0) continue;
-    if (order == 0)
+    const auto when = order.written(other, file);
+    if (when < 0) continue;
+    if (when == 0)
       succession.unclear.push_back(&other);
-    else if (succession.next == nullptr || written(other, *succession.next) < 0)
+    else if (succession.next == nullptr || order.written(other, *succession.next) < 0)
       succession.next = &other;
   }
   if (succession.next == nullptr) return succession;
   for (const Relative& other : family) {
     if (!other.is_compressed || is_beside_original(family, other)) continue;
-    if (written(other, file) > 0 && !(written(other, *succession.next) > 0)) succession.lost.push_back(&other);
+    if (order.written(other, file) > 0 && !(order.written(other, *succession.next) > 0))
+      succession.lost.push_back(&other);
   }
   return succession;
 }

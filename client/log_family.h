@@ -7,6 +7,7 @@
 // The order has three witnesses: the number or the date in the name, the time of birth and the time of modification.
 // Each can be wrong: some number upwards; a copy or a restored backup is born late; a file is written to late. What at
 // least two say, or the only one that has something to say, is believed; if they contradict each other it is unclear.
+// Both times are of one clock, and that may have been put back: what it says is weighed by the rest of the family.
 #pragma once
 
 #include <compare>
@@ -46,13 +47,26 @@ struct Relative {
   }
 };
 
-// When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
-std::weak_ordering written(const Relative& file, const Relative& other);
-
 // The log `path` (without links), if it is there, its rotated and compressed relatives, and every other regular file of
 // the directory whose inode is one of `inodes`. nullopt if the directory does not stand still for it.
 using Family = std::vector<Relative>;
 std::optional<Family> find_family(const Files& files, const std::string& path, std::span<const std::uint64_t> inodes);
+
+// In which order the files of a family were written. Keeps nothing of it.
+class Chronology {
+ public:
+  explicit Chronology(const Family& family);
+
+  // When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
+  std::weak_ordering written(const Relative& file, const Relative& other) const;
+
+ private:
+  bool is_ahead(const Relative& file) const;
+  int compare_births(const Relative& file, const Relative& other) const;
+
+  FileFacts log_;    // all zero: it is not there
+  int numbers_ = 0;  // -1: the newest file has the smallest number, as the times show; 1: the largest; 0: they do not
+};
 
 // ENOENT also if another file has its name now.
 [[nodiscard]] int open(Files& files, LogFile& opened, const Relative& file, std::uint64_t offset = 0);
@@ -72,8 +86,8 @@ struct Succession {
   std::vector<const Relative*> lost;     // compressed
   std::vector<const Relative*> unclear;  // may belong here, or before `file`
 };
-// Views of `family`.
-Succession find_next(const Family& family, const Relative& file);
+// Views of `family`, which may leave out what is known.
+Succession find_next(const Chronology& order, const Family& family, const Relative& file);
 
 // How much a compressed log held, modulo 4 GiB; nullopt where only decompressing it would tell.
 std::optional<std::uint64_t> uncompressed_size(Files& files, const std::string& path);

@@ -17,10 +17,11 @@ LostBytes lost_archive(Files& files, const Relative& archive) {
 }
 
 const Relative* find_archive(const Family& family, const FilePlace& place) {
+  const Chronology order(family);
   const Relative* oldest = nullptr;
   for (const Relative& file : family) {
     if (!file.is_compressed || place.modified_ns == 0 || file.facts.modified_ns < place.modified_ns) continue;
-    if (oldest == nullptr || written(file, *oldest) < 0) oldest = &file;
+    if (oldest == nullptr || order.written(file, *oldest) < 0) oldest = &file;
   }
   return oldest;
 }

@@ -41,7 +41,7 @@ CommandNode::CommandNode(World& world, unsigned number, const ClientPlan& plan)
       number_(number),
       plan_(plan),
       files_(world.plan.seed ^ (0xc11e47 + number),
-             [this] { return kEpoch + (world_.scheduler.now() - Instant{}).count(); }),
+             [this] { return kEpoch + (clock_ahead_ + (world_.scheduler.now() - Instant{})).count(); }),
       errands_left_(plan.sessions),
       alarm_(world.scheduler,
              [this] { enter([this] { process_->transfer->handle_timeout(world_.scheduler.now()); }); }) {
@@ -88,7 +88,7 @@ void CommandNode::begin_errand() {
   --errands_left_;
   errand_ = std::make_unique<Errand>(world_, files_, number_, ++errand_number_, plan_);
   told_.clear();
-  begins_anew_ = may_begin_anew_ = false;
+  begins_anew_ = may_begin_anew_ = was_put_back_ = false;
   world_.trace(name() + " begins errand " + std::to_string(errand_number_) + " of kind " +
                std::to_string(static_cast<int>(errand_->kind())));
   write_on();
@@ -231,7 +231,7 @@ void CommandNode::on_exit() {
   const bool is_over = was_closed || process_->was_told_to_end;
   bury();
   if (!is_over && (!errand_->survives() || begins_anew_)) {
-    errand_->expect(tally.durable);
+    errand_->expect_first(tally.durable, told_);
     return end_errand();
   }
   if (!is_over) return start();
@@ -271,6 +271,8 @@ void CommandNode::plan_worst() {
   world_.scheduler.after(below(plan_.life_max), [this, life = life_] {
     if (life == life_ && process_ && is_faulty()) die("is killed");
   });
+  if (plan_.jumps_clock && world_.random.chance(30))
+    world_.scheduler.after(below(plan_.life_max), [this] { jump_clock(); });
   if (!world_.random.chance(10)) return;
   world_.scheduler.after(below(plan_.life_max), [this, life = life_] {
     if (life == life_ && process_ && is_faulty()) stop_for(below(3min));
@@ -284,6 +286,19 @@ void CommandNode::stop_for(Duration time) {
   world_.scheduler.after(time, [this, life = life_] {
     if (life == life_) go_on();
   });
+}
+
+// As when a device without a clock of its own hears what time it is, or somebody sets it.
+void CommandNode::jump_clock() {
+  const Duration size = world_.random.chance(50) ? below(10s) : below(24h * 365);
+  // Copies are told apart by their times, and which way rotated files are numbered shows in times, too: of a clock that
+  // is put back beside copies, or twice in the life of a few files, nothing can be told.
+  const bool may_go_back = errand_ && !errand_->copies() && !std::exchange(was_put_back_, true);
+  const bool goes_back = may_go_back && world_.random.chance(50);
+  const Duration step = goes_back ? -size : size;
+  clock_ahead_ += step;
+  world_.trace(name() + ": its clock jumps by " + std::to_string(std::chrono::duration<double>(step).count()) + " s");
+  world_.count(Fault::clock_jumped);
 }
 
 void CommandNode::go_on() {
@@ -311,7 +326,7 @@ void CommandNode::die(const char* how) {
     return end_errand();
   }
   if (!errand_->survives() || begins_anew_) {
-    errand_->expect(durable);
+    errand_->expect_first(durable, told_);
     return end_errand();
   }
   errand_->change();

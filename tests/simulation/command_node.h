@@ -61,6 +61,7 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   std::string name() const { return client_name(number_); }
   bool is_faulty() const { return !world_.is_healed(); }
   Duration below(Duration most);
+  void jump_clock();
   void begin_errand();
   void write_on();
   void start();
@@ -95,6 +96,8 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   Bytes buffer_;
   unsigned life_ = 0;  // of the process: what was planned for an earlier one is void
   unsigned depth_ = 0;
+  Duration clock_ahead_{0};    // of the time that passes
+  bool was_put_back_ = false;  // during this errand, or could have been
   bool is_stopped_ = false;
   std::vector<std::function<void()>> missed_;  // while it was stopped
   std::vector<std::string> told_;              // what it said of this errand

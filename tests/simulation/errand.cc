@@ -183,10 +183,21 @@ void Errand::change() {
 
 // --- what must have arrived ---
 
-void Errand::expect(std::uint64_t messages) { sent().acknowledged = std::max(sent().acknowledged, messages); }
+// Whether this sentence says that the file was refused.
+bool Errand::is_refusal(const std::string& line, const SentMessage& file) {
+  return says(line, "/" + file_name_of(file.id) + ":") && !says(line, kSentAnew);
+}
+
+void Errand::expect_first(std::uint64_t messages, const std::vector<std::string>& told) {
+  sent().acknowledged = std::max(sent().acknowledged, messages);
+  if (kind_ != Kind::files) return;
+  for (SentMessage& file : sent().messages)
+    file.was_refused = !is_there(file) && std::any_of(told.begin(), told.end(),
+                                                      [&](const std::string& line) { return is_refusal(line, file); });
+}
 
 std::string Errand::expect_all(const std::vector<std::string>& told) {
-  expect(messages());
+  sent().acknowledged = messages();
   for (SentMessage& message : sent().messages) message.was_refused = world_.ledger.is_too_large(message);
   return kind_ == Kind::files ? expect_files(told) : "";
 }
@@ -198,8 +209,7 @@ std::string Errand::expect_files(const std::vector<std::string>& told) {
   const auto count_told = [&](const auto& is_it) { return std::count_if(told.begin(), told.end(), is_it); };
   std::ptrdiff_t refusals = sent().id ? static_cast<std::ptrdiff_t>(world_.ledger.refusals(*sent().id)) : 0;
   for (SentMessage& message : sent().messages) {
-    const std::string name = "/" + file_name_of(message.id) + ":";
-    const auto is_named = [&](const std::string& line) { return says(line, name) && !says(line, kSentAnew); };
+    const auto is_named = [&](const std::string& line) { return is_refusal(line, message); };
     const auto since_cut = told.begin() + static_cast<std::ptrdiff_t>(told_before_cut_);
     const bool is_certain = std::any_of(since_cut, told.end(), is_named);
     message.was_refused = is_certain || (count_told(is_named) > 0 && !is_there(message));

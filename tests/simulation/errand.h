@@ -44,8 +44,8 @@ class Errand {
   void change();
 
   SentSession& sent() const { return world_.ledger.session(client_, number_); }
-  // The first so many are there for certain; the others may be.
-  void expect(std::uint64_t messages);
+  // The first so many are there for certain, but those that the client was told were refused; the others may be.
+  void expect_first(std::uint64_t messages, const std::vector<std::string>& told);
   // The client's power was cut when it had said `told` sentences: what they were about may be forgotten, and a file
   // that was refused then may have been sent once more.
   void on_power_cut(std::size_t told) { told_before_cut_ = told; }
@@ -53,6 +53,8 @@ class Errand {
   // is wrong, or nothing.
   std::string expect_all(const std::vector<std::string>& told);
   std::size_t too_large() const;
+  // Whether its log is rotated by copying and truncating it.
+  bool copies() const { return copies_; }
 
  private:
   struct Rotated {
@@ -66,6 +68,7 @@ class Errand {
   std::size_t draw_size();
   void place_file(const SentMessage& message);
   std::string expect_files(const std::vector<std::string>& told);
+  static bool is_refusal(const std::string& line, const SentMessage& file);
   bool is_there(const SentMessage& file) const;
 
   World& world_;

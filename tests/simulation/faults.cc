@@ -13,6 +13,7 @@ const char* fault_name(Fault fault) {
     case Fault::client_power_cut: return "client_power_cut";
     case Fault::client_stopped: return "client_stopped";
     case Fault::client_disk_failed: return "client_disk_failed";
+    case Fault::clock_jumped: return "clock_jumped";
     case Fault::setting_changed: return "setting_changed";
     case Fault::log_renamed: return "log_renamed";
     case Fault::sync_failed: return "sync_failed";

@@ -80,6 +80,7 @@ ClientPlan draw_client_plan(const Plan& plan, Random& random) {
   if (random.chance(60)) client.pause_max = std::chrono::milliseconds(random.between(1, 800));
   if (random.chance(30)) client.life_max = std::chrono::milliseconds(random.between(500, 10000));
   client.renames_logs = random.chance(25);
+  client.jumps_clock = random.chance(20);
   if (plan.message_size_max > 0) client.large = 0;
   return client;
 }

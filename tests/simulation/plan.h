@@ -45,6 +45,7 @@ struct ClientPlan {
   Duration pause_max = 0s;    // between two messages
   Duration life_max = 0s;     // the process is killed within it; 0: never
   bool renames_logs = false;
+  bool jumps_clock = false;
 };
 
 struct Plan {

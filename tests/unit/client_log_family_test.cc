@@ -22,6 +22,10 @@ Relative relative(std::string_view name, std::int64_t born, std::int64_t modifie
   return file;
 }
 
+std::weak_ordering written(const Relative& file, const Relative& other) {
+  return Chronology({file, other}).written(file, other);
+}
+
 }  // namespace
 
 TEST_CASE("log family: a rotated log is known by its name") {
@@ -48,7 +52,7 @@ TEST_CASE("log family: what two of name, birth and modification say is believed"
   const Relative left = relative("app.log.2", 100, 200);
   CHECK(written(relative("app.log.1", 200, 300), left) > 0);
   CHECK(written(relative("app.log.3", 50, 100), left) < 0);
-  CHECK(written(relative("app.log", 50, 100), left) > 0);
+  CHECK(written(relative("app.log", 250, 300), left) > 0);
   // Written to late: the older one, or the one we read.
   CHECK(written(relative("app.log.3", 50, 300), left) < 0);
   CHECK(written(relative("app.log.1", 150, 180), left) > 0);
@@ -69,17 +73,50 @@ TEST_CASE("log family: of a compressed one the name is believed, then the time, 
   CHECK(written(relative("app.log.old.gz", 300, 150), left) < 0);
 }
 
+TEST_CASE("log family: where the clock was put back since a file was rotated, the numbers tell what came after it") {
+  const Family family = {relative("app.log", 40, 50), relative("app.log.1", 20, 40), relative("app.log.2", 900, 950)};
+  const Chronology order(family);
+  CHECK(order.written(family[1], family[2]) > 0);
+  CHECK(find_next(order, family, family[2]).next == &family[1]);
+}
+
+TEST_CASE("log family: where the clock was put back for a while, the numbers go the way of the other files") {
+  const Family falling = {relative("app.log", 970, 990), relative("app.log.1", 950, 970), relative("app.log.2", 20, 40),
+                          relative("app.log.3", 900, 950), relative("app.log.4", 800, 900)};
+  CHECK(find_next(Chronology(falling), falling, falling[3]).next == &falling[2]);
+  const Family rising = {relative("app.log", 970, 990), relative("app.log.1", 800, 900),
+                         relative("app.log.2", 900, 950), relative("app.log.3", 20, 40),
+                         relative("app.log.4", 950, 970)};
+  CHECK(find_next(Chronology(rising), rising, rising[2]).next == &rising[3]);
+}
+
+TEST_CASE("log family: files numbered upwards before the clock was put back go on upwards") {
+  const Family family = {relative("app.log", 20, 40), relative("app.log.1", 800, 900), relative("app.log.2", 900, 950)};
+  CHECK(find_next(Chronology(family), family, family[1]).next == &family[2]);
+  CHECK(find_next(Chronology(family), family, family[2]).next == &family[0]);
+}
+
+TEST_CASE("log family: dates are of the clock, and where that was put back it is unclear what came after") {
+  const Family family = {relative("app.log", 40, 50), relative("app.log-20260101", 20, 40),
+                         relative("app.log-20260301", 900, 950)};
+  const Family others = {family[0], family[1]};
+  const Succession succession = find_next(Chronology(family), others, family[2]);
+  CHECK(succession.next == &others[0]);
+  REQUIRE(succession.unclear.size() == 1);
+  CHECK(succession.unclear[0] == &others[1]);
+}
+
 TEST_CASE("log family: what is next is the oldest that came after, and what is compressed before it is lost") {
   const Family family = {relative("app.log", 500, 500),      relative("app.log.1", 400, 450),
                          relative("app.log.2", 300, 350),    relative("app.log.3.gz", 300, 300),
                          relative("app.log.5.gz", 150, 200), relative("app.log.6", 50, 100)};
-  const Succession first = find_next(family, relative("app.log.4", 100, 210));
+  const Succession first = find_next(Chronology(family), family, relative("app.log.4", 100, 210));
   REQUIRE(first.next != nullptr);
   CHECK(first.next->path == "app.log.2");
   REQUIRE(first.lost.size() == 1);
   CHECK(first.lost[0]->path == "app.log.3.gz");
   CHECK(first.unclear.empty());
-  const Succession last = find_next(family, family[1]);
+  const Succession last = find_next(Chronology(family), family, family[1]);
   REQUIRE(last.next != nullptr);
   CHECK(last.next->is_log);
   CHECK(last.lost.empty());
