@@ -396,8 +396,8 @@ void ClientSession::check_invariants() const {
   switch (state_) {
     case State::detached: CPROTO_ASSERT(timers_.next() == kNever && !closing_ && !has_terms_); break;
     case State::connecting: CPROTO_ASSERT(is_over_ || timers_.is_armed(Timer::syn)); break;
-    case State::established: CPROTO_ASSERT(has_terms_ && offer_.resume && !closing_); break;
-    case State::closing: CPROTO_ASSERT(has_terms_ && offer_.resume && closing_); break;
+    case State::established: CPROTO_ASSERT(has_terms_ && (offer_.resume || is_over_) && !closing_); break;
+    case State::closing: CPROTO_ASSERT(has_terms_ && (offer_.resume || is_over_) && closing_); break;
     case State::closed: CPROTO_ASSERT(timers_.next() == kNever); break;
   }
 }

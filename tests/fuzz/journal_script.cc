@@ -69,7 +69,11 @@ void JournalScript::step(ByteReader& script) {
     case kSession: return add_session(script);
     case kFrame: return add_frame(script);
     case kWrite: return end_batch(true);
-    case kForget: return add(RecordType::forget, take_session(script), {}, 0, {});
+    case kForget: {
+      const std::uint64_t session = take_session(script);
+      ended_.insert(session);
+      return add(RecordType::forget, session, {}, 0, {});
+    }
     case kSkipped: {
       const std::uint64_t session = take_session(script);
       SkippedRecord skipped;
@@ -126,6 +130,7 @@ void JournalScript::add_session(ByteReader& script) {
   session.position.messages = script.u8() % 16u;
   if (script.u8() % 4 == 1) session.refusals = {{ErrorCode::message_too_large, {1}}};
   last_[index] = std::max(last_[index], session.position.through);
+  if (ended_.contains(index)) return;  // STORE §4.4
   Bytes body;
   encode_session(session, body);
   add(RecordType::session, index, {}, 0, body);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "proto/bytes.h"
@@ -55,6 +56,7 @@ class JournalScript {
   test::JournalBytes journal_{kSegmentSize / kBlockSize};
   std::size_t gathered_ = 0;  // bytes of records in the batch being built
   Seq last_[4] = {};          // number last used, by session
+  std::set<std::uint64_t> ended_;
 };
 
 // What was taken up from the store at `end`: sessions with their marks, and what the inbox holds.

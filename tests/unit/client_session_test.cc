@@ -579,6 +579,16 @@ TEST_CASE("client: a restarted session goes on behind what was acknowledged, in 
   }
 }
 
+TEST_CASE("client: a session that the server forgets while it is up, before anything was acknowledged, begins anew") {
+  ClientEnd client;
+  client.reach_established();
+  client.sends("one");
+  CHECK(client.hears(error(ErrorCode::unknown_session)) == "Failed by peer unknown_session");
+  client.said();
+  CHECK(client.session.wants_finish());
+  CHECK_FALSE(reconnects(client).resume);
+}
+
 TEST_CASE("client: an unknown session that was acknowledged is lost, and what is left is kept") {
   ClientEnd client;
   client.reach_established();
