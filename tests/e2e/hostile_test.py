@@ -193,6 +193,8 @@ class Descriptors(Attack):
             client.shake_hands(client_id=b"established")
             client.send(frame(wire.DATA, b"before", 1))
             client.wait_durable(1)
+            # Behind the making of its log, which needs others for a moment.
+            wait_for(lambda: size_of(daemon.inbox("established")) > 0, "the message")
             wait_for(lambda: descriptors(daemon.pid) == self.before + 2, "a descriptor for the client and one for its log")
             limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (self.first_free(daemon), limits[1]))
