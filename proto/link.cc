@@ -7,15 +7,15 @@ namespace cproto {
 
 void Link::establish(Instant now, std::uint32_t max_packet_size, Duration keep_alive) {
   is_established_ = true;
-  decoder_.set_payload_max(std::max(max_packet_size, kControlPayloadMax));
+  payload_max_ = std::max(max_packet_size, kControlPayloadMax);
+  decoder_.set_payload_max(payload_max_);
   keep_alive_ = keep_alive;
   deadline_ = now + keep_alive;
 }
 
 void Link::receive(ByteView input) {
   decoder_.feed(input);
-  intervals_silent_ = 0;
-  has_heard_ = true;
+  heard_ += input.size();
 }
 
 Link::Item Link::next(Instant now) {
@@ -24,7 +24,8 @@ Link::Item Link::next(Instant now) {
     case Decoder::Status::need_more: return {};
     case Decoder::Status::frame:
       last_was_damaged_ = false;
-      has_heard_ = false;  // the interval begins here
+      heard_ = 0;  // the interval begins here
+      intervals_silent_ = 0;
       if (is_established_) deadline_ = now + keep_alive_;
       return {Item::Kind::frame, result.frame, ErrorCode::none};
     case Decoder::Status::damaged: return on_damaged(now);
@@ -49,6 +50,7 @@ Link::Item Link::on_damaged(Instant now) {
 
 void Link::set_reading(Instant now, bool is_reading) {
   is_reading_ = is_reading;
+  heard_ = 0;
   intervals_silent_ = 0;
   deadline_ = is_established_ ? now + keep_alive_ : kNever;
 }
@@ -56,8 +58,9 @@ void Link::set_reading(Instant now, bool is_reading) {
 // PROTOCOL §7.1. Who is in the middle of a long frame asks, too: the other end has heard nothing for as long.
 Link::Silence Link::check_silence(Instant now) {
   if (now < deadline_) return Silence::none;
-  const bool was_silent = !std::exchange(has_heard_, false);
-  if (is_reading_ && was_silent && ++intervals_silent_ >= kKeepAlivesMissed) {
+  const bool is_silent = is_reading_ && std::exchange(heard_, 0) < payload_max_ / kFrameIntervalsMax;
+  intervals_silent_ = is_silent ? intervals_silent_ + 1 : 0;
+  if (intervals_silent_ >= kKeepAlivesMissed) {
     deadline_ = kNever;
     return Silence::gone;
   }

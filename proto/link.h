@@ -56,8 +56,9 @@ class Link {
   bool is_established_ = false;
   bool is_reading_ = true;
   bool last_was_damaged_ = false;
-  bool has_heard_ = false;  // some bytes, in the interval under way, and no whole frame
   int intervals_silent_ = 0;
+  std::size_t heard_ = 0;  // bytes, in the interval under way, of a frame that is not whole
+  std::uint32_t payload_max_ = 0;
   Decoder decoder_;
   Duration keep_alive_{0};
   Instant deadline_ = kNever;

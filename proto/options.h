@@ -54,6 +54,7 @@ inline constexpr Duration kRtoMin = 1s;                  // RFC 6298 §2.4
 inline constexpr Duration kRtoMax = 60s;                 // RFC 6298 §2.5
 inline constexpr Duration kChannelsRetryAfter = 30s;     // server: a client that has as many channels as it may
 inline constexpr int kKeepAlivesMissed = 3;              // a peer silent for so many intervals is gone
+inline constexpr std::uint32_t kFrameIntervalsMax = 20;  // for so many keep-alive intervals the largest frame may take
 
 // PROTOCOL §3.4. A client id or channel: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'.
 constexpr bool is_valid_name(std::string_view name) {

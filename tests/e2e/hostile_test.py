@@ -19,6 +19,7 @@ MIB = 1 << 20
 PER_CONNECTION = 16 << 10
 # A handshake may take as long as a test.
 SLOW = "[session]\nhandshake_timeout = \"5min\"\n"
+CHECKPOINT = 2  # seconds; behind some work it is made within
 
 
 def status_of(daemon, key):
@@ -193,8 +194,9 @@ class Descriptors(Attack):
             client.shake_hands(client_id=b"established")
             client.send(frame(wire.DATA, b"before", 1))
             client.wait_durable(1)
-            # Behind the making of its log, which needs others for a moment.
+            # The making of its log needs others for a moment, and so does the checkpoint that syncs the new name.
             wait_for(lambda: size_of(daemon.inbox("established")) > 0, "the message")
+            time.sleep(CHECKPOINT)
             wait_for(lambda: descriptors(daemon.pid) == self.before + 2, "a descriptor for the client and one for its log")
             limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (self.first_free(daemon), limits[1]))
@@ -204,7 +206,8 @@ class Descriptors(Attack):
                 asker.connect(str(daemon.store / "control"))
                 wait_for(lambda: daemon.log_lines("cprotoctl has to wait: Too many open files"), "a line about that, too")
             used = processor_time(daemon)
-            seconds = 60 if LONG else 2
+            # Not for a minute: the log of somebody else would be closed, and leave its descriptor.
+            seconds = 50 if LONG else 2
             for number in range(2, 2 + seconds):
                 client.send(frame(wire.DATA, b"meanwhile", number))
                 client.wait_durable(number)

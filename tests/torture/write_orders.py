@@ -15,6 +15,7 @@ from torture.load import Load
 CLIENTS = {"messages": 1, "lines": 1, "small_files": 1, "raw": 2}
 SIZES = {"ext4": 96 << 20, "xfs": 320 << 20}
 SECTOR = 512
+SUPERBLOCKS = 4096  # bytes at the beginning of the device
 FLUSH = (1 << 64) - 1
 
 
@@ -79,7 +80,9 @@ class Replay:
         are_torn = random.random() < 0.5
         with open(image, "r+b") as file:
             for record in self.records[self.applied:written]:
-                step = SECTOR if are_torn else max(record.size, 1)
+                # ext4's own superblock is there whole: without, there is no file system to look into.
+                is_superblock = record.offset < SUPERBLOCKS
+                step = SECTOR if are_torn and not is_superblock else max(record.size, 1)
                 for begin in range(0, record.size, step):
                     if random.random() < kept:
                         self.write(file, record, begin, min(begin + step, record.size))
