@@ -322,7 +322,7 @@ void Delivery::on_checkpoint_durable() {
 }
 
 Instant Delivery::next_deadline() const {
-  if (restart_at_ != kNever) return restart_at_;
+  if (restart_at_ != kNever) return restart_at();
   if (is_busy_ || journal_ == nullptr) return kNever;
   const bool may_checkpoint = has_work_since_checkpoint_ && awaited_batch_ == 0 && delivered_ >= recovered_through_ &&
                               round_is_over() && inbox_.is_settled();

@@ -79,8 +79,9 @@ class Delivery {
   // What an earlier run left is still being compared with the inbox, or waits for a log that cannot be written.
   bool is_recovering() const { return is_recovering_ || inbox_.is_rewriting(); }
   // A sync failed, and with it went what was written since the last checkpoint: the kernel calls it clean. At this time
-  // another Delivery is to begin from there; until then nothing is delivered. kNever: all is well.
-  Instant restart_at() const { return restart_at_; }
+  // another Delivery is to begin from there; until then nothing is delivered. kNever: all is well, or the record of a
+  // checkpoint is still on its way to the disk: its successor, not knowing it, would clear away what it names.
+  Instant restart_at() const { return awaited_batch_ == 0 ? restart_at_ : kNever; }
   void restart_later(Instant now);
   // Its successor's ids go on behind these.
   std::uint64_t next_log_id() const { return inbox_.next_log_id(); }

@@ -943,6 +943,41 @@ TEST_CASE("delivery: what was set aside and is gone is said with its bytes, and 
   CHECK(end.log_text() == "later\n");
 }
 
+TEST_CASE(
+    "delivery: what was set aside outlives a new beginning while the checkpoint that names it waits for the journal") {
+  Blocked end;
+  bool journal_fails = false, moving_fails = true, folders_fail = false;
+  const auto blocked = end.disk.fault;
+  end.disk.fault = [&, blocked](const FileOp& op, const std::string& path) {
+    if (journal_fails && op.kind == FileOp::Kind::sync_data && path.starts_with("/store/journal")) return EIO;
+    const bool moves = op.kind == FileOp::Kind::move_beside || op.kind == FileOp::Kind::move_file;
+    if (moving_fails && moves) return EACCES;
+    const bool is_folder = path.ends_with("/files") || (path != "/store/journal" && end.log.contains("sync fails"));
+    if (folders_fail && op.kind == FileOp::Kind::sync_directory && is_folder) return EIO;
+    return blocked(op, path);
+  };
+  SessionEnd files(end, "db-1", "files", MessageKind::file);
+  REQUIRE(files.connect().empty());
+  files.send_file({"a", 1, {}, {}}, as_bytes("a"));
+  end.run(200ms);
+  end.send_many(end.session, 10);
+  journal_fails = true;
+  end.run(3s);  // it is set aside, and a checkpoint says so to a journal that fails
+  REQUIRE(end.parts() == 2);
+  moving_fails = false;
+  folders_fail = true;
+  end.run(6s);  // the file is tried again, and delivery begins anew; it cannot make a checkpoint, either
+  CHECK(end.log.contains("sync fails"));
+  journal_fails = false;
+  end.run(20s);
+  CHECK(end.log.contains("the disk works again"));
+  folders_fail = false;
+  end.is_blocked = false;
+  end.run(20s);
+  CHECK_FALSE(end.log.contains(".aside is gone"));
+  CHECK(end.log_text() == end.expected);
+}
+
 TEST_CASE("delivery: what cannot be set aside either waits in the journal") {
   Blocked end;
   const auto blocked = end.disk.fault;
