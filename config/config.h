@@ -46,7 +46,7 @@ struct Config {
   struct Session {
     std::uint64_t max_packet_size = 64ull << 10;  // payload bytes of one frame
     std::uint32_t window_size = kWindowMax;       // frames
-    std::uint64_t window_bytes = 4ull << 20;      // never less than max_packet_size
+    std::uint64_t window_bytes = 16ull << 20;     // never less than max_packet_size
     std::chrono::milliseconds keep_alive = std::chrono::seconds(20);
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
     std::chrono::milliseconds forget_unfinished_after = std::chrono::hours(24 * 30);  // 0: never

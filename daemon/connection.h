@@ -26,7 +26,7 @@ struct ConnectionShared {
   PeerCounters& counters;
   const World& world;
   ServerOptions session;
-  std::uint64_t window_bytes = 4u << 20;
+  std::uint64_t window_bytes = 16u << 20;
   Bytes read_buffer;                                 // one is enough: input is used up before the callback returns
   std::function<void(Connection&)> on_waiting = {};  // it has stopped reading until the store has room
   std::function<void(Connection&)> on_opened = {};   // its handshake is complete

@@ -22,8 +22,9 @@ namespace cproto {
 
 struct SenderOptions {
   Transport transport = Transport::stream;
-  std::uint64_t unsent_bytes_max = 256 * 1024;   // encoded and waiting for their turn
-  std::uint64_t retained_bytes_max = 16u << 20;  // encoded and not yet durable
+  std::uint64_t unsent_bytes_max = 256 * 1024;  // encoded and waiting for their turn
+  // Encoded and not yet durable: a window of 16 MiB with its headers, and what waits behind it.
+  std::uint64_t retained_bytes_max = 17u << 20;
 };
 
 class Sender {
