@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "client/congestion.h"
 #include "client/file_source.h"
 #include "client/help.h"
 #include "config/units.h"
@@ -46,6 +47,7 @@ class RawArguments {
     mode_ = single("--operation-mode");
     window_size_ = single("--window-size");
     max_packet_size_ = single("--max-packet-size");
+    congestion_ = single("--congestion");
     timeout_ = single("--timeout");
     quiet_ = app_.add_flag("-q,--quiet");
     verbose_ = app_.add_flag("-v,--verbose");
@@ -89,6 +91,7 @@ class RawArguments {
   CLI::Option* mode_;
   CLI::Option* window_size_;
   CLI::Option* max_packet_size_;
+  CLI::Option* congestion_;
   CLI::Option* timeout_;
   CLI::Option* quiet_;
   CLI::Option* verbose_;
@@ -308,6 +311,9 @@ class Reader {
         return "--max-packet-size " + *packet + ": 64 to 1MiB, as in 1024 or 64KiB";
       options_.max_packet_size = static_cast<std::uint32_t>(*size);
     }
+    options_.congestion = RawArguments::value(raw_.congestion_).value_or(options_.congestion);
+    if (!is_congestion_setting(options_.congestion))
+      return "--congestion " + printable(options_.congestion) + ": auto, system, or a name as cubic or bbr";
     return std::nullopt;
   }
 

@@ -153,7 +153,7 @@ End run(const Options& options) {
   if (!saved)
     if (const auto problem = source.begin()) return give_up(*problem);
   const auto trace = [&console](const std::string& lines) { console.raw(lines); };
-  UvNetwork network(loop.get());
+  UvNetwork network(loop.get(), options.congestion);
   Transfer run(network, now(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
                std::move(saved), options.trace ? Transfer::TraceSink(trace) : nullptr);
   network.serve(run);

@@ -1,10 +1,5 @@
 #include "client/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
-#include <array>
 #include <utility>
 
 #include "proto/assert.h"
@@ -122,13 +117,10 @@ void Connection::close(std::string reason) {
   });
 }
 
-std::string Connection::congestion_control() const {
-  std::array<char, 32> name{};
-  socklen_t size = name.size() - 1;
+Congestion Connection::set_congestion(std::string_view setting) {
   uv_os_fd_t fd = -1;
   if (!tcp_ || uv_fileno(as_handle(tcp_.get()), &fd) != 0) return {};
-  if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) != 0) return {};
-  return name.data();
+  return client::set_congestion(fd, setting);
 }
 
 }  // namespace cproto::client

@@ -7,7 +7,9 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "client/congestion.h"
 #include "client/loop.h"
 #include "proto/bytes.h"
 
@@ -45,8 +47,8 @@ class Connection {
   // Closes behind the last byte. May come again.
   void finish();
 
-  // "cubic"; empty if the system does not say.
-  std::string congestion_control() const;
+  // Before anything is written.
+  Congestion set_congestion(std::string_view setting);
 
  private:
   enum class State {

@@ -38,6 +38,7 @@ How:
       --operation-mode M     burst, or step-by-step: one frame at a time (burst)
       --window-size N        frames in flight, 1 to 32767 (32767)
       --max-packet-size N    payload of a frame: 1024, 64KiB (64KiB)
+      --congestion NAME      of TCP: auto is bbr on long ways, where the kernel allows it; system; cubic, bbr... (auto)
       --restart              begin anew, where an earlier run of the same command was interrupted
       --state DIR            where is remembered how far files have come ($STATE_DIRECTORY, $XDG_STATE_HOME/cproto or
                              ~/.local/state/cproto)

@@ -29,6 +29,7 @@ struct Options {
   OperationMode mode = OperationMode::burst;
   std::uint32_t window_size = kWindowMax;
   std::uint32_t max_packet_size = 64 * 1024;
+  std::string congestion = "auto";  // congestion.h
   std::string client_id;
   std::string channel = "messages";
   std::optional<Duration> timeout;  // nullopt: what the source calls for; 0: never

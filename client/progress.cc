@@ -48,14 +48,15 @@ void Progress::mention(Instant now, Instant since, const std::string& key, const
   if (!options_.is_quiet && (options_.is_verbose || !screen_.is_terminal())) screen_.say(text);
 }
 
-void Progress::on_established(const std::string& where, const SynAck& terms) {
+void Progress::on_established(const std::string& where, const SynAck& terms, const Congestion& congestion) {
   if (terms.outcome == SynAck::Outcome::restarted && !options_.is_quiet)
     screen_.say(where + ": this store does not know the session; going on behind " + grouped(terms.durable_messages) +
                 " acknowledged; what followed may be missing or there twice");
   if (!options_.is_verbose || options_.is_quiet) return;
   screen_.say("connected to " + where + ": " +
               (terms.software.empty() ? "unnamed software" : printable(terms.software)) + ", store " +
-              short_id(terms.store));
+              short_id(terms.store) +
+              (congestion.name.empty() ? "" : ", congestion control " + congestion_clause(congestion)));
 }
 
 void Progress::on_durable(Instant now, const std::string& where) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/congestion.h"
 #include "client/shipper.h"
 #include "client/tally.h"
 #include "client/trouble.h"
@@ -42,7 +43,7 @@ class Progress final : public Shipper::Listener {
   void on_trouble(Instant now, const Trouble& trouble, Duration wait, const std::string& next, bool holds_writer);
   // Connected, but nothing becomes durable since `since`.
   void on_stall(Instant now, const std::string& where, Instant since, bool holds_writer);
-  void on_established(const std::string& where, const SynAck& terms);
+  void on_established(const std::string& where, const SynAck& terms, const Congestion& congestion);
   // It works (again).
   void on_durable(Instant now, const std::string& where);
   void on_refused(const Tally::Refused& refused) override;

@@ -58,7 +58,7 @@ std::string summary(const Outcome& outcome, const Tally& tally, const Noun& noun
                      human_bytes(static_cast<std::uint64_t>(rate)) + "/s); " +
                      counted(outcome.retransmitted, {"frame", "frames"}) + " retransmitted, " +
                      counted(outcome.reconnects, {"reconnect", "reconnects"});
-  if (!outcome.congestion_control.empty()) text += ", " + outcome.congestion_control;
+  if (!outcome.congestion.name.empty()) text += ", " + congestion_clause(outcome.congestion);
   if (tally.losses > 0)
     text += "; lost " + counted(tally.losses, {"time", "times"}) + ", " + human_bytes(tally.lost_bytes);
   return text;
@@ -80,7 +80,10 @@ std::string json_report(const Outcome& outcome, const Tally& tally, const Option
   object.raw("problems", json_list(tally.problems, [](const Problem& p) { return json_string(p.sentence); }));
   object.seconds("seconds", outcome.lasted);
   object.number("retransmitted", outcome.retransmitted).number("reconnects", outcome.reconnects);
-  object.text("congestion_control", outcome.congestion_control);
+  object.text("congestion_control", outcome.congestion.name);
+  if (!outcome.congestion.refused.empty())
+    object.text("congestion_control_refused", outcome.congestion.refused)
+        .text("congestion_control_remedy", outcome.congestion.remedy);
   if (outcome.round_trip > 0ns) object.seconds("round_trip_seconds", outcome.round_trip);
   if (outcome.terms) add_terms(*outcome.terms, object);
   return object.str() + "\n";
@@ -97,7 +100,8 @@ std::string check_report(const Outcome& outcome) {
           (terms.message_size_max == 0 ? "any size" : format_size(terms.message_size_max)) + ", keep-alive " +
           format_time(keep_alive) + ", durability " + durability_name(terms.durability) + "\n";
   text += "round trip " + human_latency(outcome.round_trip) +
-          (outcome.congestion_control.empty() ? "" : ", congestion control " + outcome.congestion_control) + "\n";
+          (outcome.congestion.name.empty() ? "" : ", congestion control " + congestion_clause(outcome.congestion)) +
+          "\n";
   return text;
 }
 

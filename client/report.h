@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "client/congestion.h"
 #include "client/options.h"
 #include "client/status.h"
 #include "client/tally.h"
@@ -16,10 +17,10 @@ namespace cproto::client {
 // A run, when it is over.
 struct Outcome {
   Causes causes;
-  int signal = 0;        // the one that interrupted it
-  std::string sentence;  // why it ended before its time
-  std::string where;     // the server last connected to: "logs:7780 (192.0.2.7)"
-  std::string congestion_control;
+  int signal = 0;         // the one that interrupted it
+  std::string sentence;   // why it ended before its time
+  std::string where;      // the server last connected to: "logs:7780 (192.0.2.7)"
+  Congestion congestion;  // of the connection that was last there
   std::uint64_t retransmitted = 0;
   std::uint64_t reconnects = 0;
   Duration lasted{0};

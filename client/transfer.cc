@@ -127,18 +127,25 @@ void Transfer::connect() {
   network_.connect(servers_.current(), servers_.rotation());
 }
 
-void Transfer::on_connected(Instant now, const std::string& address, const std::string& congestion_control) {
+void Transfer::on_connected(Instant now, const std::string& address, const Congestion& congestion) {
   state_ = State::connected;
   where_ = place(servers_.current(), address);
   greeting_.clear();
   failure_.reset();
   is_established_ = false;
   tracer_.restart();
-  outcome_.congestion_control = congestion_control;
+  note_congestion(congestion);
   attached_at_ = now;
   session_.attach(now);
   turn(now);
   rest();
+}
+
+// Whoever named one hears that it is refused; "auto" has asked on its own account.
+void Transfer::note_congestion(const Congestion& congestion) {
+  const bool is_news = congestion.refused != std::exchange(outcome_.congestion, congestion).refused;
+  if (is_news && congestion.refused == options_.congestion)
+    progress_.on_note("congestion control " + congestion_clause(congestion));
 }
 
 void Transfer::on_unreachable(Instant now, const Unreachable& why) {
@@ -217,7 +224,7 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
   const bool is_new = !saved_.session || event.terms.session != saved_.session->session;
   if (is_new) save(now, true);
   shipper_.on_terms(event.terms);
-  progress_.on_established(where_, event.terms);
+  progress_.on_established(where_, event.terms, outcome_.congestion);
   if (tally_.durable > durable_before) last_progress_ = now;
   if (!awaits_anything()) progress_.on_durable(now, where_);
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "client/congestion.h"
 #include "client/options.h"
 #include "client/progress.h"
 #include "client/report.h"
@@ -71,8 +72,8 @@ class Transfer final {
   // First: what was read is made durable, 10 s at the most. Second: at once.
   void interrupt(Instant now, int signal);
   void handle_timeout(Instant now);
-  // Of the network. `congestion_control` is empty where it is not known; `reason` is empty after finish().
-  void on_connected(Instant now, const std::string& address, const std::string& congestion_control);
+  // Of the network. `reason` is empty after finish().
+  void on_connected(Instant now, const std::string& address, const Congestion& congestion);
   void on_unreachable(Instant now, const Unreachable& unreachable);
   void on_bytes(Instant now, ByteView bytes);
   void on_writable(Instant now);
@@ -100,6 +101,7 @@ class Transfer final {
   void on_event(Instant now, const client_event::Failed& event);
   void on_event(Instant now, const client_event::Closed& event);
 
+  void note_congestion(const Congestion& congestion);
   Trouble describe_loss(const std::string& reason) const;
   void on_trouble(Instant now, const Trouble& trouble);
   std::string with_count(const std::string& sentence) const;

@@ -7,7 +7,7 @@ namespace cproto::client {
 void UvNetwork::on_connected(Handle<uv_tcp_t> tcp, const std::string& address) {
   connection_ = std::make_unique<Connection>(std::move(tcp));
   connection_->start(this);
-  transfer_->on_connected(now(), address, connection_->congestion_control());
+  transfer_->on_connected(now(), address, connection_->set_congestion(congestion_));
 }
 
 void UvNetwork::finish() {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "client/connection.h"
 #include "client/connector.h"
@@ -13,8 +14,9 @@ namespace cproto::client {
 
 class UvNetwork final : public Transfer::Network, Connector::Owner, Connection::Owner {
  public:
-  // The loop is stopped when the run is over.
-  explicit UvNetwork(uv_loop_t* loop) : loop_(loop), connector_(loop, this), timer_(loop, [this] { on_timer(); }) {}
+  // The loop is stopped when the run is over. `congestion`: what to ask for (congestion.h).
+  UvNetwork(uv_loop_t* loop, std::string congestion)
+      : loop_(loop), congestion_(std::move(congestion)), connector_(loop, this), timer_(loop, [this] { on_timer(); }) {}
 
   // Before anything is called. `transfer` goes before the loop runs again without it.
   void serve(Transfer& transfer) { transfer_ = &transfer; }
@@ -40,6 +42,7 @@ class UvNetwork final : public Transfer::Network, Connector::Owner, Connection::
   void on_timer();
 
   uv_loop_t* loop_;
+  std::string congestion_;
   Transfer* transfer_ = nullptr;
   Connector connector_;
   std::unique_ptr<Connection> connection_;

@@ -12,6 +12,10 @@ _cproto_send() {
       mapfile -t COMPREPLY < <(compgen -W "burst step-by-step" -- "$current")
       return
       ;;
+    --congestion)
+      mapfile -t COMPREPLY < <(compgen -W "auto system bbr cubic" -- "$current")
+      return
+      ;;
     -s | --server-addr)
       mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
       return
@@ -22,7 +26,7 @@ _cproto_send() {
   esac
   if [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "-m -l --lines --binary --follow --journal --directory --from-end --as --restart --state --check -s --server-addr -p --server-port -i --client-id -c
-      --channel --operation-mode --window-size --max-packet-size --timeout -q --quiet -v --verbose --json --trace --version
+      --channel --operation-mode --window-size --max-packet-size --congestion --timeout -q --quiet -v --verbose --json --trace --version
       -h --help" -- "$current")
   else
     compopt -o filenames 2>/dev/null

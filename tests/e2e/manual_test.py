@@ -13,7 +13,7 @@ COMMANDS = ["status", "sessions", "why", "kick", "forget", "drain", "reload", "v
 # What each can end with by now.
 STATUSES = {"cproto-send": {0, 64, 65, 66, 68, 69, 70, 71, 73, 74, 75, 76, 77},
             "cprotod": {0, 64, 65, 70, 71, 73, 74, 75, 77, 78}, "cprotoctl": {0, 64, 65, 66, 69, 73, 74, 75, 77, 78}}
-SECTIONS = {"cproto-send": ["OPTIONS", "ENVIRONMENT", "FILES", "FOLLOWING A LOG", "AS A SERVICE", "SIGNALS", "EXIT STATUS", "THE BORDERS OF THE PROMISE", "EXAMPLES"],
+SECTIONS = {"cproto-send": ["OPTIONS", "ENVIRONMENT", "FILES", "FOLLOWING A LOG", "A LONG WAY", "AS A SERVICE", "SIGNALS", "EXIT STATUS", "THE BORDERS OF THE PROMISE", "EXAMPLES"],
             "cprotod": ["OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "THE LOG", "EXIT STATUS", "EXAMPLES"],
             "cprotoctl": ["COMMANDS", "OPTIONS", "FILES", "EXIT STATUS", "EXAMPLES"], "cproto.toml": ["FILES", "EXAMPLES"]}
 

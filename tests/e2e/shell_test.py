@@ -59,7 +59,7 @@ ROWS = [
 
     # What is said when it is asked for.
     Row("-v is one line about the connection and one about the end",
-        "cproto-send -v --lines a", says=rf"connected to {AT}: cprotod/\S+, store [0-9a-f]+\n1 line \(6 B\) durable on {AT} in .*",
+        "cproto-send -v --lines a", says=rf"connected to {AT}: cprotod/\S+, store [0-9a-f]+, congestion control \w+\n1 line \(6 B\) durable on {AT} in .*",
         lands={"messages.log": "I am a\n"}),
     Row("--json is one object at the end",
         "cproto-send --json a nothing", 66, r"nothing: No such file or directory",

@@ -367,7 +367,7 @@ void CommandNode::meet_server() {
   }
   world_.scheduler.after(plan_.link.delay_max,
                          [this, connection = connection_] { world_.server->on_connect(connection); });
-  transfer.on_connected(now, "192.0.2.7", "");
+  transfer.on_connected(now, "192.0.2.7", {});
 }
 
 void CommandNode::drop_connection() {

@@ -132,7 +132,9 @@ TEST_CASE("arguments: every option has its effect") {
                                "--window-size",
                                "12",
                                "--max-packet-size",
-                               "4KiB"});
+                               "4KiB",
+                               "--congestion",
+                               "cubic"});
   CHECK(all.servers == std::vector<ServerAddress>{{"a", 7}, {"b", 9}, {"::1", 8}});
   CHECK(all.client_id == "me");
   CHECK(all.channel == "nginx");
@@ -140,6 +142,7 @@ TEST_CASE("arguments: every option has its effect") {
   CHECK(all.mode == OperationMode::step_by_step);
   CHECK(all.window_size == 12);
   CHECK(all.max_packet_size == 4096);
+  CHECK(all.congestion == "cubic");
   CHECK((all.quiet && all.verbose && all.json && all.trace));
 }
 
@@ -214,6 +217,8 @@ TEST_CASE("arguments: what cannot be meant is refused with a sentence") {
       with_message({"--max-packet-size", "63"}),
       with_message({"--max-packet-size", "2MiB"}),
       with_message({"--max-packet-size", "64Kib"}),
+      with_message({"--congestion", ""}),
+      with_message({"--congestion", "Not One"}),
   };
   for (const Arguments& arguments : refused) {
     std::string line;

@@ -98,7 +98,7 @@ TEST_CASE("connector: an address that listens is connected to") {
   rig.connect("127.0.0.1", listener.port());
   REQUIRE(rig.connection);
   CHECK(rig.address == "127.0.0.1");
-  CHECK_FALSE(rig.connection->congestion_control().empty());
+  CHECK_FALSE(rig.connection->set_congestion("system").name.empty());
 }
 
 TEST_CASE("connector: one that does not is told with the address and the reason") {

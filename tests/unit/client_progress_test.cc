@@ -57,6 +57,17 @@ TEST_CASE("progress: of a file it says the name, how much of it, how fast, and h
   CHECK(rig.screen.shown == "standard input: 25 MiB, 10 MiB/s");
 }
 
+TEST_CASE("progress: asked to, it says of each connection where it leads and how it is paced") {
+  Rig rig(false, false, true);
+  SynAck terms;
+  terms.software = "cprotod 0.1.0";
+  rig.progress.on_established("logs:7780", terms, {"cubic", "bbr", "do this"});
+  REQUIRE(rig.screen.lines.size() == 1);
+  CHECK(rig.screen.lines[0] ==
+        "connected to logs:7780: cprotod 0.1.0, store 00000000, congestion control cubic (bbr is refused; to allow it: "
+        "do this)");
+}
+
 TEST_CASE("progress: without a terminal one line when the server is lost, one when it is back") {
   Rig rig;
   const Instant start{};

@@ -16,7 +16,7 @@ constexpr Noun kLines{"line", "lines"};
 Outcome an_outcome() {
   Outcome outcome;
   outcome.where = "logs:7780 (192.0.2.7)";
-  outcome.congestion_control = "cubic";
+  outcome.congestion.name = "cubic";
   outcome.retransmitted = 1;
   outcome.lasted = 2s;
   return outcome;
@@ -63,6 +63,16 @@ TEST_CASE("report: JSON names every cause and what was refused") {
       R"json("seconds":2.000000,"retransmitted":1,"reconnects":0,"congestion_control":"cubic"})json"
       "\n";
   CHECK(json_report(outcome, tally, options) == expected);
+}
+
+TEST_CASE("report: a congestion control that is refused is told with what would allow it") {
+  Outcome outcome = an_outcome();
+  outcome.congestion = {"cubic", "bbr", "sysctl -w this=\"a b\""};
+  CHECK(summary(outcome, {}, kLines).ends_with(", cubic (bbr is refused; to allow it: sysctl -w this=\"a b\")"));
+  CHECK(json_report(outcome, {}, {})
+            .ends_with(R"json("congestion_control":"cubic","congestion_control_refused":"bbr",)json"
+                       R"json("congestion_control_remedy":"sysctl -w this=\"a b\""})json"
+                       "\n"));
 }
 
 TEST_CASE("report: --check says what was found") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,11 @@ class Rig : Transfer::Network, Screen {
                      std::nullopt, nullptr);
     transfer->start(now);
   }
-  void connects() {
+  void connects(const Congestion& congestion = {}) {
     REQUIRE(wants_connection);
     wants_connection = false;
     is_connected = true;
-    transfer->on_connected(now, "192.0.2.7", "");
+    transfer->on_connected(now, "192.0.2.7", congestion);
   }
   void establishes() {
     connects();
@@ -112,6 +113,26 @@ TEST_CASE("transfer: messages go out, and behind the final ACK it is over") {
   CHECK(rig.deadline == kNever);
   CHECK(rig.transfer->outcome().causes.status() == Status::ok);
   CHECK(rig.tally.durable == 2);
+}
+
+TEST_CASE("transfer: whoever named a congestion control hears once that it is refused; auto asks on its own account") {
+  const Congestion refused{"cubic", "bbr", "do this"};
+  Rig named;
+  named.options.congestion = "bbr";
+  named.begin();
+  for (int i = 0; i < 2; ++i) {
+    named.connects(refused);
+    named.loses();
+    named.waits(1min);
+  }
+  REQUIRE_FALSE(named.lines.empty());
+  CHECK(named.lines[0] == "congestion control cubic (bbr is refused; to allow it: do this)");
+  CHECK(std::count(named.lines.begin(), named.lines.end(), named.lines[0]) == 1);
+  Rig automatic;
+  automatic.begin();
+  automatic.connects(refused);
+  CHECK(automatic.lines.empty());
+  CHECK(automatic.transfer->outcome().congestion.refused == "bbr");
 }
 
 TEST_CASE("transfer: a length that was damaged on the way ends the connection, and not the command") {
