@@ -3,8 +3,9 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
-from support import BIN, main
+from support import BIN, ROOT, main
 from torture.arena import CannotBeDone
 from torture.case import AttackCase
 from torture.disks import command
@@ -73,6 +74,19 @@ class LongWay(AttackCase):
         sender = self.send(daemon, "--congestion", "no-such-thing", "-m", "x")
         self.assertIn("(no-such-thing is refused; to allow it: modprobe tcp_no-such-thing && sysctl -w ", sender.errors)
         self.assert_arrives(daemon.inbox("client"), b"x\n")
+
+    def test_it_is_measured_beside_a_bare_stream(self):
+        figures = self.directory / "figures.json"
+        done = subprocess.run([sys.executable, "-B", "-m", "bench.wan", "--runs", "1", "--seconds", "0.5", "--round-trip", "20", "--loss",
+                               "1", "--directory", self.directory, "--json", figures], capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": "%s:%s" % (ROOT / "tests", ROOT / "tests" / "e2e")})
+        if done.returncode == 69:
+            self.skip_or_fail(done.stdout)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        works = json.loads(figures.read_text())["works"]
+        self.assertEqual(len(works), 5, done.stdout)
+        for work in works:  # how fast it was is nobody's business here
+            self.assertGreater(work["metrics"]["bytes_per_second"]["median"], 0, work)
 
 
 if __name__ == "__main__":

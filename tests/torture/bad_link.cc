@@ -1,12 +1,15 @@
 // cproto-bad-link NAMESPACE NAMESPACE [FAULT=VALUE]...
 //
-// A link between two network namespaces that treats packets badly, alike in both directions. It makes a TUN device
-// "bad0" in each, says "up" and carries packets between them until it is killed. On SIGUSR1 it says what it has done so
-// far, a line of counts.
+// A link between two network namespaces that treats packets badly, or as a long way does, alike in both directions. It
+// makes a TUN device "bad0" in each, says "up" and carries packets between them until it is killed. On SIGUSR1 it says
+// what it has done so far, a line of counts.
 //
+//   rate_mbit=N    no more than so much a second; 0: as much as comes
+//   queue_kb=N     what waits for its turn at that rate, at most: a packet that finds it full is lost. 0: any number
 //   delay_ms=N     each packet is late by so much
 //   jitter_ms=N    and by up to so much more, drawn for each: this alone reorders
 //   lose=P         percent of packets that vanish
+//   lose_back=P    the same, of those from the second network to the first alone
 //   repeat=P       that arrive twice
 //   reorder=P      that are not late at all, and so overtake others
 //   damage=P       with one bit flipped somewhere: TCP's checksum finds it
@@ -18,6 +21,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,8 +60,9 @@ constexpr std::uint8_t kTcp = 6;
 
 using Faults = std::map<std::string, double, std::less<>>;
 
-const Faults kNoFaults = {{"delay_ms", 0}, {"jitter_ms", 0}, {"lose", 0},    {"repeat", 0},
-                          {"reorder", 0},  {"damage", 0},    {"rewrite", 0}, {"seed", 1}};
+const Faults kNoFaults = {{"rate_mbit", 0}, {"queue_kb", 0},  {"delay_ms", 0}, {"jitter_ms", 0},
+                          {"lose", 0},      {"lose_back", 0}, {"repeat", 0},   {"reorder", 0},
+                          {"damage", 0},    {"rewrite", 0},   {"seed", 1}};
 
 // False if it is none.
 bool read_fault(std::string_view word, Faults& faults) {
@@ -74,6 +79,7 @@ bool read_fault(std::string_view word, Faults& faults) {
 struct Counts {
   std::uint64_t carried = 0;
   std::uint64_t lost = 0;
+  std::uint64_t overflowed = 0;  // no room where they wait for their turn
   std::uint64_t repeated = 0;
   std::uint64_t reordered = 0;
   std::uint64_t damaged = 0;
@@ -144,9 +150,10 @@ class Link {
   }
 
   void say() const {
-    std::printf("carried=%ju lost=%ju repeated=%ju reordered=%ju damaged=%ju rewritten=%ju\n",
-                std::uintmax_t{counts_.carried}, std::uintmax_t{counts_.lost}, std::uintmax_t{counts_.repeated},
-                std::uintmax_t{counts_.reordered}, std::uintmax_t{counts_.damaged}, std::uintmax_t{counts_.rewritten});
+    std::printf("carried=%ju lost=%ju overflowed=%ju repeated=%ju reordered=%ju damaged=%ju rewritten=%ju\n",
+                std::uintmax_t{counts_.carried}, std::uintmax_t{counts_.lost}, std::uintmax_t{counts_.overflowed},
+                std::uintmax_t{counts_.repeated}, std::uintmax_t{counts_.reordered}, std::uintmax_t{counts_.damaged},
+                std::uintmax_t{counts_.rewritten});
     std::fflush(stdout);
   }
 
@@ -171,16 +178,14 @@ class Link {
 
   void take_from(int from) {
     for (int i = 0; i < kPacketsPerTurn; ++i) {
-      Bytes packet(kPacketMax);
-      const ssize_t size = ::read(ends_[static_cast<std::size_t>(from)], packet.data(), packet.size());
+      const ssize_t size = ::read(ends_[static_cast<std::size_t>(from)], read_.data(), read_.size());
       if (size <= 0) return;
-      packet.resize(static_cast<std::size_t>(size));
-      treat(1 - from, std::move(packet));
+      treat(1 - from, Bytes(read_.begin(), read_.begin() + size));
     }
   }
 
   void treat(int to, Bytes packet) {
-    if (waiting_.size() >= kPacketsQueued || draws("lose")) {
+    if (waiting_.size() >= kPacketsQueued || draws("lose") || (to == 0 && draws("lose_back"))) {
       ++counts_.lost;
       return;
     }
@@ -199,8 +204,25 @@ class Link {
   }
 
   void hold(int to, Bytes packet, bool overtakes) {
+    const auto leaves = leave(to, packet.size());
+    if (!leaves) {
+      ++counts_.overflowed;
+      return;
+    }
+    waiting_.push({overtakes ? *leaves : *leaves + drawn_delay(), order_++, to, std::move(packet)});
+  }
+
+  // When the last bit of it will be out, behind all that came before it. nullopt: there is no room to wait.
+  std::optional<SteadyTime> leave(int to, std::size_t bytes) {
     const SteadyTime now = std::chrono::steady_clock::now();
-    waiting_.push({overtakes ? now : now + drawn_delay(), order_++, to, std::move(packet)});
+    const double rate = faults_.at("rate_mbit") * 1e6 / 8;  // bytes a second
+    if (rate == 0) return now;
+    SteadyTime& free_at = free_at_[static_cast<std::size_t>(to)];
+    free_at = std::max(free_at, now);
+    const double queue = faults_.at("queue_kb") * 1000;
+    const double waiting = std::chrono::duration<double>(free_at - now).count() * rate;
+    if (queue > 0 && waiting + static_cast<double>(bytes) > queue) return std::nullopt;
+    return free_at += milliseconds(static_cast<double>(bytes) / rate * 1000);
   }
 
   // A device whose queue is full loses the packet, as any network does.
@@ -218,6 +240,8 @@ class Link {
   std::array<int, 2> ends_;
   Random random_;
   Counts counts_;
+  Bytes read_ = Bytes(kPacketMax);
+  std::array<SteadyTime, 2> free_at_{};  // at the rate: what was taken so far is out by then, by where it goes
   std::priority_queue<Waiting> waiting_;
   std::uint64_t order_ = 0;
 };
@@ -253,6 +277,8 @@ int run(const std::vector<std::string>& words) {
     std::fprintf(stderr, "cproto-bad-link: %s: %s\n", words[i].c_str(), std::strerror(errno));
     return kNoPermission;
   }
+  // Timers may be late by 50 µs by default, which is half of what a packet takes at 100 Mbit/s.
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);
   std::signal(SIGUSR1, [](int) { must_say = 1; });
   std::puts("up");
   std::fflush(stdout);
