@@ -1,8 +1,9 @@
 // The congestion control of a connection: what is asked for, what is got, and what would allow the rest.
 //
 // CUBIC and its like take every lost packet for a full queue: on a long way that loses one in a hundred they make a
-// fortieth of what BBR makes. On a short way nothing is to be gained: what was lost is there again at once, and BBR's
-// pacing costs what a fast link could carry. So "auto" asks for BBR on long ways, and leaves short ones as they are.
+// thirtieth of what BBR makes. On a short way nothing is to be gained: what was lost is there again at once, and BBR's
+// pacing costs what a fast link could carry, on loopback a quarter. So "auto" asks for BBR on long ways, and leaves short
+// ones as they are.
 #pragma once
 
 #include <string>
