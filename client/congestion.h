@@ -2,8 +2,8 @@
 //
 // CUBIC and its like take every lost packet for a full queue: on a long way that loses one in a hundred they make a
 // thirtieth of what BBR makes. On a short way nothing is to be gained: what was lost is there again at once, and BBR's
-// pacing costs what a fast link could carry, on loopback a quarter. So "auto" asks for BBR on long ways, and leaves short
-// ones as they are.
+// pacing costs what a fast link could carry, on loopback a quarter. So "auto" asks for BBR on long ways, and leaves
+// short ones as they are.
 #pragma once
 
 #include <string>
