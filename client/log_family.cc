@@ -133,22 +133,30 @@ std::optional<Rotation> rotation_of(std::string_view name, std::string_view log)
 Chronology::Chronology(const Family& family) {
   for (const Relative& file : family)
     if (file.is_log) log_ = file.facts;
-  // Which way they are numbered shows in pairs whose times agree. Where the clock was put back between the two, it
-  // says nothing of them.
+  // A clock that was put back says nothing of numbers, and then the newest has the smallest, as nearly everywhere.
+  if (std::any_of(family.begin(), family.end(), [this](const Relative& file) { return shows_put_back(file); })) {
+    numbers_ = -1;
+    return;
+  }
   int rising = 0;
   for (auto file = family.begin(); file != family.end(); ++file) {
     for (auto other = std::next(file); other != family.end(); ++other) {
       if (file->is_compressed || other->is_compressed || !are_numbered(*file, *other)) continue;
       const int births = compare_births(*file, *other);
-      if (is_ahead(*file) != is_ahead(*other) || births != compare(file->facts.modified_ns, other->facts.modified_ns))
-        continue;
-      rising += births * compare_numbers(*file, *other);
+      if (births == compare(file->facts.modified_ns, other->facts.modified_ns))
+        rising += births * compare_numbers(*file, *other);
     }
   }
   numbers_ = compare(rising, 0);
 }
 
-// Whether the clock says that a rotated file is newer than the log: then it was put back since.
+// Whether the clock was put back since this file was begun. One that was copied with its times looks the same.
+bool Chronology::shows_put_back(const Relative& file) const {
+  const bool is_older_than_itself = file.facts.born_ns != 0 && file.facts.modified_ns < file.facts.born_ns;
+  return !file.is_compressed && (is_older_than_itself || is_ahead(file));
+}
+
+// Whether the clock says that a rotated file is newer than the log.
 bool Chronology::is_ahead(const Relative& file) const {
   return !file.is_log && log_.born_ns != 0 && file.facts.born_ns > log_.born_ns &&
          file.facts.modified_ns > log_.modified_ns;

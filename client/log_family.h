@@ -61,11 +61,12 @@ class Chronology {
   std::weak_ordering written(const Relative& file, const Relative& other) const;
 
  private:
+  bool shows_put_back(const Relative& file) const;
   bool is_ahead(const Relative& file) const;
   int compare_births(const Relative& file, const Relative& other) const;
 
   FileFacts log_;    // all zero: it is not there
-  int numbers_ = 0;  // -1: the newest file has the smallest number, as the times show; 1: the largest; 0: they do not
+  int numbers_ = 0;  // -1: the newest file has the smallest number, 1: the largest; 0: the times do not tell
 };
 
 // ENOENT also if another file has its name now.

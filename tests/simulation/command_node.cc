@@ -291,9 +291,11 @@ void CommandNode::stop_for(Duration time) {
 // As when a device without a clock of its own hears what time it is, or somebody sets it.
 void CommandNode::jump_clock() {
   const Duration size = world_.random.chance(50) ? below(10s) : below(24h * 365);
-  // Copies are told apart by their times, and which way rotated files are numbered shows in times, too: of a clock that
-  // is put back beside copies, or twice in the life of a few files, nothing can be told.
-  const bool may_go_back = errand_ && !errand_->copies() && !std::exchange(was_put_back_, true);
+  // By their times copies are told apart, and what was there before its follower began from what was rotated before
+  // that had read anything; and which way rotated files are numbered. Where a clock is put back beside those, or twice
+  // in the life of a few files, nothing can be told.
+  const bool has_read = errand_ && errand_->has_durable();
+  const bool may_go_back = has_read && !errand_->copies() && !std::exchange(was_put_back_, true);
   const bool goes_back = may_go_back && world_.random.chance(50);
   const Duration step = goes_back ? -size : size;
   clock_ahead_ += step;

@@ -37,6 +37,7 @@ class Errand {
   void on_begun() { is_begun_ = true; }
   // Of a log: those of its lines that the client knows to be durable, so that they may go.
   void on_durable(std::uint64_t messages) { durable_ = std::max(durable_, messages); }
+  bool has_durable() const { return durable_ > 0; }
 
   // Somebody writes a little more, or rotates the log.
   void write();
