@@ -130,11 +130,13 @@ std::optional<Rotation> rotation_of(std::string_view name, std::string_view log)
   return rotation_in(name.substr(stem.size(), name.size() - log.size()));
 }
 
-Chronology::Chronology(const Family& family) {
+Chronology::Chronology(const Family& family, const FileFacts& left) {
   for (const Relative& file : family)
     if (file.is_log) log_ = file.facts;
   // A clock that was put back says nothing of numbers, and then the newest has the smallest, as nearly everywhere.
-  if (std::any_of(family.begin(), family.end(), [this](const Relative& file) { return shows_put_back(file); })) {
+  const bool is_log_older = log_.born_ns != 0 && left.born_ns > log_.born_ns;
+  if (is_log_older ||
+      std::any_of(family.begin(), family.end(), [this](const Relative& file) { return shows_put_back(file); })) {
     numbers_ = -1;
     return;
   }

@@ -55,7 +55,8 @@ std::optional<Family> find_family(const Files& files, const std::string& path, s
 // In which order the files of a family were written. Keeps nothing of it.
 class Chronology {
  public:
-  explicit Chronology(const Family& family);
+  // `left`: of a file that was the log before, if one is known.
+  explicit Chronology(const Family& family, const FileFacts& left = {});
 
   // When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
   std::weak_ordering written(const Relative& file, const Relative& other) const;
