@@ -47,10 +47,10 @@ AppendFile::AppendFile(int fd, std::uint64_t size) : fd_(fd), size_(size), conte
 
 AppendFile::~AppendFile() { ::close(fd_); }
 
-bool AppendFile::write_and_sync(std::uint64_t size) {
-  if (end_ + size > size_) end_ = 0;
-  const bool ok = write_at(fd_, ByteView(content_).first(size), end_) && ::fdatasync(fd_) == 0;
-  end_ += size;
+bool AppendFile::write_and_sync(ByteView bytes) {
+  if (end_ + bytes.size() > size_) end_ = 0;
+  const bool ok = write_at(fd_, bytes, end_) && ::fdatasync(fd_) == 0;
+  end_ += bytes.size();
   return ok;
 }
 
@@ -59,8 +59,13 @@ std::optional<Duration> AppendFile::append(std::uint64_t total, std::uint64_t ba
   end_ = 0;
   const Instant begin = now();
   for (std::uint64_t left = total; left > 0; left -= std::min(left, batch))
-    if (!write_and_sync(round_up(std::min(left, batch)))) return std::nullopt;
+    if (!write_and_sync(ByteView(content_).first(round_up(std::min(left, batch))))) return std::nullopt;
   return now() - begin;
+}
+
+bool AppendFile::append(Bytes& bytes) {
+  bytes.resize(round_up(bytes.size()));
+  return write_and_sync(bytes);
 }
 
 std::optional<std::vector<Duration>> AppendFile::sync_blocks(std::uint64_t count) {
@@ -69,7 +74,7 @@ std::optional<std::vector<Duration>> AppendFile::sync_blocks(std::uint64_t count
   end_ = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     const Instant begin = now();
-    if (!write_and_sync(kBlockBytes)) return std::nullopt;
+    if (!write_and_sync(ByteView(content_).first(kBlockBytes))) return std::nullopt;
     times.push_back(now() - begin);
   }
   return times;

@@ -28,12 +28,15 @@ class AppendFile {
   // Writes `total` bytes in batches, each padded to a block and synced; from the beginning of the file, and again from
   // there at its end. How long it took; nullopt with errno set if the disk failed.
   std::optional<Duration> append(std::uint64_t total, std::uint64_t batch_bytes);
+  // The same with bytes of the caller's, at once: false with errno set if the disk failed. Adds what is missing of a
+  // block to them.
+  bool append(Bytes& bytes);
   // Writes and syncs `count` blocks, one by one, and says how long each took.
   std::optional<std::vector<Duration>> sync_blocks(std::uint64_t count);
 
  private:
   AppendFile(int fd, std::uint64_t size);
-  bool write_and_sync(std::uint64_t size);
+  bool write_and_sync(ByteView bytes);
 
   int fd_;
   std::uint64_t size_;

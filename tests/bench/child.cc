@@ -19,12 +19,16 @@ namespace {
 constexpr Duration kPoll = 10ms;
 constexpr Duration kStopTimeout = 40s;  // more than it takes a cprotod to drain
 
-// What fork() returned 0 to: only what may be called there.
-[[noreturn]] void become(char* const* command, const char* log) {
+void end_with_parent() {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+// What fork() returned 0 to: only what may be called there.
+[[noreturn]] void become(char* const* command, const char* log) {
+  end_with_parent();
   const int output = ::open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
@@ -51,6 +55,15 @@ std::unique_ptr<Child> Child::start(const std::vector<std::string>& command, con
   return pid > 0 ? std::unique_ptr<Child>(new Child(pid)) : nullptr;
 }
 
+std::unique_ptr<Child> Child::start(const std::function<int()>& work) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    end_with_parent();
+    ::_exit(work());
+  }
+  return pid > 0 ? std::unique_ptr<Child>(new Child(pid)) : nullptr;
+}
+
 bool Child::has_ended() {
   if (!is_reaped_) is_reaped_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
   return is_reaped_;
@@ -61,13 +74,17 @@ int Child::wait() {
   return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
 }
 
+void Child::kill() {
+  if (has_ended()) return;
+  ::kill(pid_, SIGKILL);
+  wait();
+}
+
 Child::~Child() {
   if (has_ended()) return;
   ::kill(pid_, SIGTERM);
   for (const Instant begin = now(); now() - begin < kStopTimeout && !has_ended();) std::this_thread::sleep_for(kPoll);
-  if (has_ended()) return;
-  ::kill(pid_, SIGKILL);
-  wait();
+  kill();
 }
 
 }  // namespace cproto::bench

@@ -22,9 +22,10 @@ constexpr Duration kQuietTimeout = 60s;
 void write_config(const std::string& path, const std::string& directory, const DaemonProcess::Needs& needs) {
   std::ofstream config(path);
   config << "[listen]\nhost = \"127.0.0.1\"\nport = 0\n"
-         << "[store]\ndirectory = \"" << directory << "/store\"\n"
-         << "[limits]\nconnections = 0\nconnections_per_address = 0\nhandshakes_pending = 0\n"
-         << "message_size = \"2GiB\"\n";
+         << "[store]\ndirectory = \"" << directory << "/store\"\n";
+  if (needs.segment_size > 0) config << "segment_size = " << needs.segment_size << "\n";
+  config << "[limits]\nconnections = 0\nconnections_per_address = 0\nhandshakes_pending = 0\n"
+         << "message_size = \"2GiB\"\nclients = 0\n";
   if (needs.max_packet_size > 64 * 1024) config << "[session]\nmax_packet_size = " << needs.max_packet_size << "\n";
 }
 
@@ -57,12 +58,14 @@ std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory
     return nullptr;
   }
   write_config(config, directory, needs);
+  std::filesystem::remove(log);  // of one that was here before
   std::unique_ptr<Child> child = Child::start({program, "--config", config}, log);
   if (child == nullptr) {
     trouble = "fork failed";
     return nullptr;
   }
   std::unique_ptr<DaemonProcess> daemon(new DaemonProcess(std::move(child)));
+  daemon->store_ = directory + "/store";
   for (const Instant begin = now(); now() - begin < kStartTimeout && !daemon->child_->has_ended();) {
     daemon->address_ = listening_address(read_file(log));
     if (!daemon->address_.empty()) return daemon;
@@ -70,6 +73,20 @@ std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory
   }
   trouble = program + " does not listen. It said:\n" + read_file(log);
   return nullptr;
+}
+
+DaemonProcess::Syncs DaemonProcess::syncs() const {
+  const std::string said = store_ + ".metrics";
+  std::filesystem::remove(said);
+  const auto asking = Child::start({own_folder() + "/cprotoctl", "--directory", store_, "metrics"}, said);
+  if (asking == nullptr || asking->wait() != 0) return {};
+  std::istringstream words(read_file(said));
+  Syncs syncs;
+  for (std::string word; words >> word;) {
+    if (word == "cproto_fdatasync_seconds_count") words >> syncs.count;
+    if (word == "cproto_fdatasync_seconds_sum") words >> syncs.seconds;
+  }
+  return syncs;
 }
 
 // Whether a thread of it runs, or waits for the disk.

@@ -20,12 +20,23 @@ class DaemonProcess {
   // What the daemon has to allow beyond its defaults.
   struct Needs {
     std::uint32_t max_packet_size = 0;
+    std::uint64_t segment_size = 0;  // of the journal; 0: its default
   };
   // Waits until it listens. nullptr if it does not; `trouble` then says why, with the daemon's own words.
   static std::unique_ptr<DaemonProcess> start(const std::string& directory, const Needs& needs, std::string& trouble);
 
   pid_t pid() const { return child_->pid(); }
   const std::string& address() const { return address_; }  // "127.0.0.1:40123"
+  const std::string& store() const { return store_; }
+  std::string inbox() const { return store_ + "/inbox"; }
+  // How often the journal was synced until now, and how long that took in all; zeros if it does not say.
+  struct Syncs {
+    double count = 0;
+    double seconds = 0;
+  };
+  Syncs syncs() const;
+  // As in a crash.
+  void kill() { child_->kill(); }
 
   // Waits until it has done nothing for longer than the second of idleness behind which it seals its journal:
   // everything is delivered, and the segments for the next run are made. Gives up after a minute.
@@ -37,6 +48,7 @@ class DaemonProcess {
 
   std::unique_ptr<Child> child_;
   std::string address_;
+  std::string store_;
 };
 
 }  // namespace cproto::bench

@@ -1,5 +1,6 @@
 #include "tests/bench/load_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/turn.h"
@@ -30,7 +31,7 @@ uv_handle_t* as_handle(T* handle) {
 }  // namespace
 
 LoadConnection::LoadConnection(const Shared& shared, const Syn& offer)
-    : shared_(shared), session_(session_options(offer)) {
+    : shared_(shared), session_(session_options(offer)), window_(offer.window_size) {
   uv_tcp_init(shared.loop, &tcp_);
   uv_timer_init(shared.loop, &timer_);
   tcp_.data = timer_.data = connect_request_.data = write_request_.data = this;
@@ -64,6 +65,7 @@ void LoadConnection::on_connected(int error) {
 void LoadConnection::begin(std::uint64_t count) {
   count_ = count;
   if (count == 0) return shared_.owner.on_all_durable();
+  if (shared_.is_timed) sent_at_.resize(shared_.is_step_by_step ? 1 : std::min<std::uint64_t>(count, window_));
   turn(now());
 }
 
@@ -87,13 +89,14 @@ void LoadConnection::turn(Instant at) {
   while (!is_closing_ && pump()) settle(at, session_, *this);
 }
 
-// Step-by-step keeps nothing waiting: the next message is sent when the one before it is durable.
+// Of messages that are timed none waits in the session: the next is sent when the window has room for it.
 bool LoadConnection::pump() {
   bool moved = false;
+  const Instant at = sent_at_.empty() ? Instant{} : now();
   while (sent_ < count_ && session_.can_send()) {
-    if (shared_.is_step_by_step) {
-      if (durable_ < sent_) break;
-      if (part_sent_ == 0) sent_at_ = now();
+    if (!sent_at_.empty()) {
+      if (sent_ - durable_ >= sent_at_.size()) break;
+      if (part_sent_ == 0) sent_at_[sent_ % sent_at_.size()] = at;
     }
     const ClientSession::Sent sent = session_.send(shared_.payload.subspan(part_sent_), true);
     part_sent_ = sent.is_complete ? 0 : part_sent_ + sent.bytes;
@@ -121,8 +124,12 @@ void LoadConnection::on_event(ClientEvent& event) {
 
 void LoadConnection::on_acked(const client_event::Acked& acked) {
   ++acknowledgements_;
+  if (!sent_at_.empty()) {
+    const Instant at = now();
+    for (; durable_ < acked.durable_messages; ++durable_)
+      shared_.owner.on_round_trip(at - sent_at_[durable_ % sent_at_.size()]);
+  }
   durable_ = acked.durable_messages;
-  if (shared_.is_step_by_step && durable_ == sent_) shared_.owner.on_round_trip(now() - sent_at_);
   if (durable_ == count_) shared_.owner.on_all_durable();
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "proto/client_session.h"
 
@@ -24,7 +25,7 @@ class LoadConnection {
    public:
     // The handshake is complete.
     virtual void on_ready(const SynAck& terms) = 0;
-    // Step-by-step: from send() to the ACK that covers the message.
+    // From send() to the ACK that covers the message, where that is asked for.
     virtual void on_round_trip(Duration lasted) = 0;
     // As many messages as begin() said.
     virtual void on_all_durable() = 0;
@@ -41,6 +42,7 @@ class LoadConnection {
     ByteView payload;
     Bytes& read_buffer;
     bool is_step_by_step = false;
+    bool is_timed = false;
   };
 
   // The loop must have run to its end before it is destroyed.
@@ -81,15 +83,16 @@ class LoadConnection {
 
   Shared shared_;
   ClientSession session_;
+  std::uint32_t window_;  // as offered
   uv_tcp_t tcp_{};
   uv_timer_t timer_{};
   uv_connect_t connect_request_{};
   uv_write_t write_request_{};
   Bytes output_;
-  std::uint64_t count_ = 0;    // messages to send in all
-  std::uint64_t sent_ = 0;     // of them, handed to the session
-  std::size_t part_sent_ = 0;  // of the next one, where it is cut
-  Instant sent_at_{};          // step-by-step: the one in flight
+  std::uint64_t count_ = 0;       // messages to send in all
+  std::uint64_t sent_ = 0;        // of them, handed to the session
+  std::size_t part_sent_ = 0;     // of the next one, where it is cut
+  std::vector<Instant> sent_at_;  // of the messages in flight, a ring; empty if nobody asks
   std::uint64_t durable_ = 0;
   std::uint64_t acknowledgements_ = 0;
   Instant deadline_ = kNever;  // what the session wants

@@ -1,8 +1,8 @@
 // cproto-bench: what a cprotod does over TCP, beside what the machine can do.
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +17,7 @@
 #include "tests/bench/options.h"
 #include "tests/bench/place.h"
 #include "tests/bench/report.h"
+#include "tests/bench/works.h"
 
 namespace {
 
@@ -50,28 +51,17 @@ void clean_up_on_signal(pid_t daemon, const std::string& directory) {
   }).detach();
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// Adds what was measured to the report; says why if it could not be.
-Trouble measure(Benchmark& benchmark, Report& report) {
-  using Work = Options::Work;
-  using Measure = std::variant<Section, Trouble> (Benchmark::*)();
-  const std::pair<Work, Measure> works[] = {{Work::throughput, &Benchmark::measure_throughput},
-                                            {Work::latency, &Benchmark::measure_latency},
-                                            {Work::file, &Benchmark::measure_file},
-                                            {Work::fairness, &Benchmark::measure_fairness}};
-  for (const auto& [work, measure] : works) {
-    if (report.options.work != Work::all && report.options.work != work) continue;
-    auto measured = (benchmark.*measure)();
-    if (const Trouble* trouble = std::get_if<Trouble>(&measured)) return *trouble;
-    report.sections.push_back(std::move(std::get<Section>(measured)));
+// Says why if something could not be measured.
+Trouble measure(Benchmark& benchmark, const Options& options) {
+  const auto is_wanted = [&](const Work& work) {
+    return std::any_of(options.works.begin(), options.works.end(), [&](const std::string& name) {
+      return name == "all" ? work.measure != measure_growth : find_work(name) == &work;
+    });
+  };
+  for (const Work& work : all_works()) {
+    if (!is_wanted(work)) continue;
+    if (Trouble trouble = work.measure(benchmark); !trouble.empty()) return std::string(work.name) + ": " + trouble;
   }
-  report.terms = benchmark.terms();
   return {};
 }
 
@@ -94,7 +84,9 @@ int run(const Options& options) {
   const auto server = resolve(report.server);
   if (!server) return fail(report.server + " is not the address of a server");
   Benchmark benchmark(options, {*server, daemon.get(), report.server, directory->path()});
-  if (const Trouble trouble = measure(benchmark, report); !trouble.empty()) return fail(trouble);
+  if (const Trouble trouble = measure(benchmark, options); !trouble.empty()) return fail(trouble);
+  report.terms = benchmark.terms();
+  report.sections = benchmark.sections();
   std::fputs((options.is_json ? to_json(report) : to_text(report)).c_str(), stdout);
   return 0;
 }

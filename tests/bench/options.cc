@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "tests/bench/works.h"
+
 namespace cproto::bench {
 
 namespace {
@@ -21,20 +23,28 @@ int parse(int argc, char** argv, Options& options) {
                "cproto-bench"};
   const char* tmpdir = std::getenv("TMPDIR");
   options.directory = tmpdir != nullptr && *tmpdir != '\0' ? tmpdir : ".";
-  const std::map<std::string, Options::Work> works{{"throughput", Options::Work::throughput},
-                                                   {"latency", Options::Work::latency},
-                                                   {"file", Options::Work::file},
-                                                   {"fairness", Options::Work::fairness},
-                                                   {"all", Options::Work::all}};
   const std::map<std::string, OperationMode> modes{{"burst", OperationMode::burst},
                                                    {"step-by-step", OperationMode::step_by_step}};
-  app.add_option("--work", options.work, "throughput, latency, file, fairness or all (default: all)")
-      ->transform(CLI::Transformer(works))
-      ->option_text("WORK");
-  app.add_option("--count", options.count,
-                 "Messages of a run (default: 1000000 for throughput, 20000 for latency, 2000 for fairness)")
+  std::string about;
+  for (const Work& work : all_works()) {
+    about += "\n  " + std::string(work.name) + (work.short_name.empty() ? "" : ", " + std::string(work.short_name));
+    about += ": " + std::string(work.about);
+  }
+  const auto is_work = [](const std::string& name) {
+    return name == "all" || find_work(name) != nullptr ? std::string() : name + " is no work; --help lists them";
+  };
+  app.footer("Works:" + about + "\n  all: each of them but growth");
+  app.add_option("--work", options.works, "One or some of those below, with commas between them (default: all)")
+      ->delimiter(',')
+      ->check(is_work)
+      ->option_text("WORK[,...]");
+  app.add_option("--count", options.count, "Messages of a run (default: what suits the work)")
       ->check(CLI::Range(std::uint64_t{1}, kCountMax))
       ->option_text("N");
+  app.add_option("--scale", options.scale,
+                 "Do this part of what suits a work: of messages, bytes, seconds (default: 1)")
+      ->check(CLI::Range(1e-6, 1e3))
+      ->option_text("F");
   app.add_option("--size", options.size, "Bytes of a message (default: 100)")
       ->check(CLI::Range(std::size_t{0}, kSizeMax))
       ->option_text("BYTES");

@@ -4,14 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "proto/options.h"
 
 namespace cproto::bench {
 
 struct Options {
-  enum class Work { throughput, latency, file, fairness, all };
-
   std::uint64_t count = 0;  // messages of a run; 0: what suits the work
   std::size_t size = 100;   // bytes of a message
   std::uint32_t window = kWindowMax;
@@ -20,7 +19,8 @@ struct Options {
   OperationMode mode = OperationMode::burst;  // of throughput; latency is step-by-step
   std::uint64_t file_size = 2ull << 30;       // bytes; the file beside messages has five times as many
   std::size_t runs = 5;
-  Work work = Work::all;
+  double scale = 1;  // of what suits a work
+  std::vector<std::string> works = {"all"};
   std::string server;     // HOST:PORT; empty: a cprotod of our own
   std::string directory;  // where the temporary directory is made; never empty
   bool is_json = false;

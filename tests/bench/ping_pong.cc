@@ -1,7 +1,5 @@
 #include "tests/bench/ping_pong.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,29 +10,11 @@
 
 #include "proto/bytes.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/socket.h"
 
 namespace cproto::bench {
 
 namespace {
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  void set_no_delay() const {
-    const int on = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-
- private:
-  int fd_;
-};
 
 bool write_whole(const Socket& socket, ByteView bytes) {
   while (!bytes.empty()) {
@@ -81,22 +61,14 @@ PingPong play(const Socket& socket, std::size_t frame_size, std::uint64_t count)
 }  // namespace
 
 PingPong ping_pong(std::size_t frame_size, std::uint64_t count) {
-  const Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  if (!listener.is_open() || ::bind(listener.fd(), generic, size) != 0 || ::listen(listener.fd(), 1) != 0 ||
-      ::getsockname(listener.fd(), generic, &size) != 0)
-    return failed("listen");
+  const Socket listener = listen_on_loopback(1);
+  if (!listener.is_open()) return failed("listen");
   PingPong result;
   std::thread partner;
   {
-    const Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     // The kernel completes the connection; accept() finds it waiting.
-    if (!socket.is_open() || ::connect(socket.fd(), generic, size) != 0) return failed("connect");
-    socket.set_no_delay();
+    const Socket socket = connect_to(address_of(listener));
+    if (!socket.is_open()) return failed("connect");
     partner = std::thread(echo, listener.fd(), frame_size);
     result = play(socket, frame_size, count);
   }

@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <climits>
 #include <cstring>
@@ -54,6 +55,13 @@ std::optional<sockaddr_storage> resolve(const std::string& address) {
   std::memcpy(&storage, found->ai_addr, found->ai_addrlen);
   ::freeaddrinfo(found);
   return storage;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace cproto::bench

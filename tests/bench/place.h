@@ -1,4 +1,5 @@
-// Where a measurement happens: a temporary directory, the file system it is on, and the address of a server.
+// Where a measurement happens: a temporary directory, the file system it is on, the address of a server, and the
+// descriptors there are.
 #pragma once
 
 #include <sys/socket.h>
@@ -30,5 +31,8 @@ std::string file_system_of(const std::string& path);
 
 // "127.0.0.1:7780", "[::1]:7780", "host:7780". Blocks while the name is looked up.
 std::optional<sockaddr_storage> resolve(const std::string& address);
+
+// As many descriptors as this process may have.
+void raise_descriptor_limit();
 
 }  // namespace cproto::bench

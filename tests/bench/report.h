@@ -1,8 +1,8 @@
 // What is printed: one form for people, one for programs, both of the same figures.
 #pragma once
 
+#include <deque>
 #include <string>
-#include <vector>
 
 #include "proto/handshake.h"
 #include "tests/bench/figures.h"
@@ -16,7 +16,7 @@ struct Report {
   std::string file_system;  // "ext4 on /dev/sda1": where the limit of the disk was measured
   std::string directory;
   SynAck terms;
-  std::vector<Section> sections;
+  std::deque<Section> sections;
 };
 
 std::string to_text(const Report& report);

@@ -1,4 +1,4 @@
-// The works with a file: how fast one is, beside other ways to copy it; and what messages wait for beside it.
+// Files, and the programs that copy them: cproto-send, and others to compare it with.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ std::optional<Duration> time_of(const std::vector<std::string>& command, const s
 
 // cproto-send, from beside this program, with a file. `state`: a directory for what it remembers.
 std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state);
+
+// The same with the lines of a file, in burst, as a new transfer.
+std::vector<std::string> sending_lines(const std::string& server, const std::string& path, const std::string& state);
 
 // An rsync daemon that takes files into a directory.
 class RsyncDaemon {

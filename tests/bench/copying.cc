@@ -1,4 +1,4 @@
-#include "tests/bench/file_work.h"
+#include "tests/bench/copying.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -81,6 +81,10 @@ std::optional<Duration> time_of(const std::vector<std::string>& command, const s
 
 std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state) {
   return {own_folder() + "/cproto-send", "-s", server, "-i", "bench-file", "--state", state, path};
+}
+
+std::vector<std::string> sending_lines(const std::string& server, const std::string& path, const std::string& state) {
+  return {own_folder() + "/cproto-send", "-q", "-s", server, "-i", "bench-lines", "--state", state, "--lines", path};
 }
 
 std::unique_ptr<RsyncDaemon> RsyncDaemon::start(const std::string& directory) {

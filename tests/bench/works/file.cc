@@ -1,0 +1,89 @@
+// W4: one file, by cproto-send to the daemon. Beside it, in each run: a bare sender and receiver that do the same
+// checks (and that do without the digest), `dd conv=fdatasync`, and rsync to a daemon of its own, where there is one.
+#include "tests/bench/bare_copy.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/copying.h"
+#include "tests/bench/works.h"
+
+namespace cproto::bench {
+
+namespace {
+
+class FileWork {
+ public:
+  FileWork(Benchmark& benchmark, std::uint64_t size)
+      : benchmark_(benchmark),
+        directory_(benchmark.target().directory),
+        log_(directory_ + "/programs.log"),
+        megabytes_(static_cast<double>(size) / kMega),
+        section_(benchmark.add_section("file", "one file of " + std::to_string(size) + " bytes, MB/s")) {}
+
+  Trouble run(std::uint64_t size) {
+    if (!make_file(source(), size)) return trouble_with(source());
+    const auto rsync = RsyncDaemon::start(directory_);
+    for (std::size_t i = 0; i <= benchmark_.options().runs; ++i) {
+      // The first makes what the later ones replace; it is not counted.
+      if (i == 1) section_.figures.clear();
+      if (Trouble trouble = once(rsync.get()); !trouble.empty()) return trouble;
+    }
+    return {};
+  }
+
+ private:
+  Trouble once(const RsyncDaemon* rsync) {
+    const double cpu = benchmark_.server_cpu();
+    const double ours =
+        time("cproto", "cproto-send", sending(benchmark_.target().address, source(), directory_ + "/state"));
+    if (benchmark_.target().daemon != nullptr)
+      section_.add("daemon_cpu_seconds", "daemon CPU, s", 2, benchmark_.server_cpu() - cpu);
+    const double bare = copy("bare_copy", "bare copy with CRC-32 and SHA-256", true);
+    copy("bare_copy_no_digest", "bare copy with CRC-32", false);
+    const double copied =
+        time("dd", "dd conv=fdatasync", {"dd", "if=" + source(), "of=" + target(), "bs=1M", "conv=fdatasync"});
+    section_.add("ratio_to_bare", "cproto : bare copy with both", 2, ours / bare);
+    section_.add("ratio_to_dd", "cproto : dd", 2, ours / copied);
+    if (rsync != nullptr) {
+      const double synced = time("rsync", "rsync --inplace -W --fsync to its daemon",
+                                 {"rsync", "--inplace", "-W", "--fsync", "-I", source(), rsync->address()});
+      section_.add("ratio_to_rsync", "cproto : rsync", 2, ours / synced);
+    }
+    return trouble_;
+  }
+
+  // Of a command; 1 if it failed.
+  double time(const std::string& key, const std::string& label, const std::vector<std::string>& command) {
+    benchmark_.wait_until_quiet();
+    return add(key, label, time_of(command, log_), command[0] + " failed; " + log_ + " says why");
+  }
+
+  double copy(const std::string& key, const std::string& label, bool with_digest) {
+    benchmark_.wait_until_quiet();
+    return add(key, label, bare_copy(source(), target(), with_digest), "the bare copy failed");
+  }
+
+  double add(const std::string& key, const std::string& label, std::optional<Duration> lasted, const Trouble& trouble) {
+    if (!lasted && trouble_.empty()) trouble_ = trouble;
+    const double rate = lasted ? megabytes_ / seconds(*lasted) : 1;
+    section_.add(key + "_megabytes_per_second", label, 1, rate);
+    return rate;
+  }
+
+  std::string source() const { return directory_ + "/source"; }
+  std::string target() const { return directory_ + "/copy"; }
+
+  Benchmark& benchmark_;
+  std::string directory_;
+  std::string log_;
+  double megabytes_;
+  Section& section_;
+  Trouble trouble_;
+};
+
+}  // namespace
+
+Trouble measure_file(Benchmark& benchmark) {
+  const std::uint64_t size = benchmark.scaled(benchmark.options().file_size);
+  return FileWork(benchmark, size).run(size);
+}
+
+}  // namespace cproto::bench
