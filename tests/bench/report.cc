@@ -55,7 +55,8 @@ std::string section_json(const Section& section) {
   std::string metrics;
   for (const Figure& figure : section.figures)
     metrics += (metrics.empty() ? "\n      " : ",\n      ") + member(figure.key, figure_json(figure));
-  return "    {" + member("work", quoted(section.work)) + ", " + member("metrics", "{" + metrics + "\n    }}");
+  return "    {" + member("work", quoted(section.work)) + ", " + member("heading", quoted(section.heading)) + ", " +
+         member("metrics", "{" + metrics + "\n    }}");
 }
 
 }  // namespace

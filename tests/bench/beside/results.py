@@ -1,0 +1,42 @@
+"""What was measured: for each section of a work, of each system, a list of values a figure, one of each run."""
+import json
+import statistics
+
+
+class Results:
+    def __init__(self, about):
+        self.about = about  # the machine, the versions, the command
+        self.headings = {}  # of sections
+        self.left_out = {}  # system -> why
+        self.notes = {}  # section -> what has to be known of it
+        self.values = {}  # section -> system -> figure -> values
+
+    def add(self, section, system, figures):
+        found = self.values.setdefault(section, {}).setdefault(system, {})
+        for figure, value in figures.items():
+            found.setdefault(figure, []).append(value)
+
+    def note(self, section, sentence):
+        sentences = self.notes.setdefault(section, [])
+        if sentence not in sentences:
+            sentences.append(sentence)
+
+    def runs(self, section, system, figure):
+        return self.values.get(section, {}).get(system, {}).get(figure, [])
+
+    def systems(self, section):
+        return list(self.values.get(section, {}))
+
+    def write(self, path):
+        path.write_text(json.dumps({"about": self.about, "left_out": self.left_out, "headings": self.headings, "notes": self.notes,
+                                    "results": self.values}, indent=1) + "\n", encoding="utf-8")
+
+
+def spread(values):
+    """Median, least and largest; of an even number of values the lower middle, which was measured."""
+    return statistics.median_low(values), min(values), max(values)
+
+
+def ratios(ours, theirs):
+    """Run by run: each is compared with what was measured beside it."""
+    return [our / their for our, their in zip(ours, theirs) if their > 0]
