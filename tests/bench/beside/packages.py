@@ -25,9 +25,12 @@ class Unpacked:
                 return str(self.root / folder / name)
         raise CannotBeHad(f"there is no {name} in its package")
 
-    def folder(self, name):
-        """Of that name, wherever it is."""
-        return str(next(path for path in self.root.glob(f"usr/lib/**/{name}") if path.is_dir()))
+    def folder_of(self, name):
+        """Of the file of that name, wherever it is."""
+        found = next(self.root.glob(f"usr/lib/**/{name}"), None)
+        if found is None:
+            raise CannotBeHad(f"there is no {name} in its package")
+        return str(found.parent)
 
     @property
     def environment(self):

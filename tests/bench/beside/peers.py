@@ -103,7 +103,7 @@ class Rsyslog(Peer):
                        f'input(type="imrelp" port="{port}" address="127.0.0.1" maxDataSize="64k")\n'
                        f'action(type="omfile" file="{folder}/inbox.log" template="raw"{action})\n')
         return [self.unpacked.program(self.program), "-n", "-f", config, "-i", os.path.join(folder, "pid"),
-                "-M", self.unpacked.folder("rsyslog")]
+                "-M", self.unpacked.folder_of("imrelp.so")]
 
 
 class Nats(Peer):
