@@ -79,8 +79,9 @@ std::optional<Duration> time_of(const std::vector<std::string>& command, const s
   return now() - begin;
 }
 
-std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state) {
-  return {own_folder() + "/cproto-send", "-s", server, "-i", "bench-file", "--state", state, path};
+std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state,
+                                 const std::string& program) {
+  return {own_folder() + "/" + program, "-s", server, "-i", "bench-file", "--state", state, path};
 }
 
 std::vector<std::string> sending_lines(const std::string& server, const std::string& path, const std::string& state) {

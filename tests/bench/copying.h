@@ -20,8 +20,10 @@ bool make_sparse_file(const std::string& path, std::uint64_t size);
 // How long a command took that ended with 0; nullopt if it ended otherwise. What it said is in `log`.
 std::optional<Duration> time_of(const std::vector<std::string>& command, const std::string& log);
 
-// cproto-send, from beside this program, with a file. `state`: a directory for what it remembers.
-std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state);
+// cproto-send, or a `program` like it, from beside this program, with a file. `state`: a directory for what it
+// remembers.
+std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state,
+                                 const std::string& program = "cproto-send");
 
 // The same with the lines of a file, in burst, as a new transfer.
 std::vector<std::string> sending_lines(const std::string& server, const std::string& path, const std::string& state);

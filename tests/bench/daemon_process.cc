@@ -50,7 +50,7 @@ std::string listening_address(const std::string& log) {
 
 std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory, const Needs& needs,
                                                     std::string& trouble) {
-  const std::string program = own_folder() + "/cprotod";
+  const std::string program = own_folder() + "/" + needs.program;
   const std::string config = directory + "/cproto.toml";
   const std::string log = directory + "/cprotod.log";
   if (::access(program.c_str(), X_OK) != 0) {

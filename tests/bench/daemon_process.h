@@ -19,8 +19,9 @@ class DaemonProcess {
  public:
   // What the daemon has to allow beyond its defaults.
   struct Needs {
-    std::uint32_t max_packet_size = 0;
-    std::uint64_t segment_size = 0;  // of the journal; 0: its default
+    std::uint32_t max_packet_size = 0;  // 0: its default
+    std::uint64_t segment_size = 0;     // of the journal; 0: its default
+    std::string program = "cprotod";    // from beside this one
   };
   // Waits until it listens. nullptr if it does not; `trouble` then says why, with the daemon's own words.
   static std::unique_ptr<DaemonProcess> start(const std::string& directory, const Needs& needs, std::string& trouble);

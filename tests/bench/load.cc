@@ -33,7 +33,7 @@ class Load final : LoadConnection::Owner {
         &loop_, *this, options_.payload, read_buffer_, options_.mode == OperationMode::step_by_step, is_timed()};
     for (std::size_t i = 0; i < options_.connections; ++i)
       connections_.push_back(std::make_unique<LoadConnection>(shared, offer(i)));
-    memory_before_ = options_.hold > Duration{0} ? resident_bytes(options_.server_pid) : 0;
+    if (options_.hold > Duration{0}) memory_before_ = static_cast<std::int64_t>(resident_bytes(options_.server_pid));
     for (std::size_t i = 0; i < std::min(kHandshakesMax, connections_.size()); ++i) connect_next();
     uv_run(&loop_, UV_RUN_DEFAULT);
     if (timer_.data != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
@@ -93,7 +93,8 @@ class Load final : LoadConnection::Owner {
     idle_cpu_before_ = cpu_seconds(options_.server_pid);
     later(options_.hold, [](Load& self) {
       self.result_.idle_cpu = cpu_seconds(self.options_.server_pid) - self.idle_cpu_before_;
-      self.result_.idle_bytes = resident_bytes(self.options_.server_pid) - self.memory_before_;
+      self.result_.idle_bytes =
+          static_cast<std::int64_t>(resident_bytes(self.options_.server_pid)) - self.memory_before_;
       self.later(Duration{0}, [](Load& load) { load.end(); });
     });
   }
@@ -130,7 +131,7 @@ class Load final : LoadConnection::Owner {
   std::size_t connected_ = 0;
   std::size_t ready_ = 0;
   std::size_t durable_ = 0;
-  std::uint64_t memory_before_ = 0;
+  std::int64_t memory_before_ = 0;
   double idle_cpu_before_ = 0;
   LoadResult result_;
 };

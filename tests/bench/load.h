@@ -41,7 +41,7 @@ struct LoadResult {
   // many.
   std::uint64_t acknowledgements = 0;
   std::vector<Duration> round_trips;  // from a message's handing over to the ACK that covers it
-  std::uint64_t idle_bytes = 0;       // resident memory of the server that the connections took; with `hold`
+  std::int64_t idle_bytes = 0;        // resident memory of the server that the connections took; with `hold`
   double idle_cpu = 0;                // the server's seconds during it
   SynAck terms;                       // of the last connection
 };

@@ -49,7 +49,7 @@ class PlainLoad {
   }
 
   PlainLoadResult run() {
-    const std::uint64_t memory = resident_bytes(options_.server_pid);
+    const auto memory = static_cast<std::int64_t>(resident_bytes(options_.server_pid));
     clients_.resize(options_.connections);
     for (std::size_t i = 0; i < clients_.size() && result_.trouble.empty(); ++i) open(i);
     await_handshakes(clients_.size());
@@ -104,12 +104,12 @@ class PlainLoad {
     result_.server_cpu = cpu_seconds(options_.server_pid) - result_.server_cpu;
   }
 
-  void stay_idle(std::uint64_t memory_before) {
+  void stay_idle(std::int64_t memory_before) {
     rounds_until(now() + kSettle);
     const double cpu = cpu_seconds(options_.server_pid);
     rounds_until(now() + options_.hold);
     result_.idle_cpu = cpu_seconds(options_.server_pid) - cpu;
-    result_.idle_bytes = resident_bytes(options_.server_pid) - memory_before;
+    result_.idle_bytes = static_cast<std::int64_t>(resident_bytes(options_.server_pid)) - memory_before;
   }
 
   void rounds_until(Instant end) {

@@ -39,7 +39,7 @@ struct PlainLoadResult {
   double client_cpu = 0;           // seconds
   double server_cpu = 0;
   std::vector<Duration> round_trips;  // of each message
-  std::uint64_t idle_bytes = 0;       // resident memory that the connections took; with `hold`
+  std::int64_t idle_bytes = 0;        // resident memory that the connections took; with `hold`
   double idle_cpu = 0;                // the server's seconds during it
 };
 

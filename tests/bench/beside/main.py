@@ -163,11 +163,11 @@ def about(given, peers, directory):
             "machine": machine.describe(directory, SOURCE), "versions": list(versions)}
 
 
-def write(results, peers, output):
+def write(results, peers, output, drawn=()):
     """After each run: whoever stops it has what was measured until then."""
     output.mkdir(parents=True, exist_ok=True)
     results.write(output / "results.json")
-    (output / "table.md").write_text(table.to_markdown(results, peers), encoding="utf-8")
+    (output / "table.md").write_text(table.to_markdown(results, peers, drawn), encoding="utf-8")
 
 
 def measure(given, directory):
@@ -182,8 +182,9 @@ def measure(given, directory):
                 WORKS[work](bench)
         write(results, peers, given.output)
     try:
-        plots.draw_all(results, peers, given.output,
-                       lambda: packages.unpack(packages.default_folder(SOURCE / "build"), ["gnuplot-nox"]))
+        folder = packages.default_folder(SOURCE / "build")
+        drawn = plots.draw_all(results, peers, given.output, lambda: packages.unpack(folder, ["gnuplot-nox"]))
+        write(results, peers, given.output, drawn)
     except (packages.CannotBeHad, OSError, subprocess.SubprocessError) as trouble:
         print(f"no plots: {trouble}", file=sys.stderr)
     print((given.output / "table.md").read_text(encoding="utf-8"))

@@ -41,13 +41,13 @@ set xlabel 'messages/s'
 set logscale x
 set format x '10^{{%T}}'
 set yrange [-0.6:{len(rows) - 0.4}]
-set xrange [1000:*]
+set xrange [100:*]
 set style fill solid 0.85
 set boxwidth 0.6
 set grid x
 set key bottom right
-plot 'throughput.dat' using (1000):0:(1000):($5==1?$2:1000):($0-0.3):($0+0.3):ytic(1) with boxxyerror lc rgb '#2a7f62' title 'synced when acknowledged', \\
-     '' using (1000):0:(1000):($5==0?$2:1000):($0-0.3):($0+0.3) with boxxyerror lc rgb '#c9a227' title 'not synced', \\
+plot 'throughput.dat' using (100):0:(100):($5==1?$2:100):($0-0.3):($0+0.3):ytic(1) with boxxyerror lc rgb '#2a7f62' title 'synced when acknowledged', \\
+     '' using (100):0:(100):($5==0?$2:100):($0-0.3):($0+0.3) with boxxyerror lc rgb '#c9a227' title 'not synced', \\
      '' using 2:0:3:4 with xerrorbars lc rgb 'black' pt 0 notitle
 """, "throughput")
 
@@ -84,13 +84,19 @@ plot '{name}.dat' using 1:2 with linespoints lw 2 pt 7 lc rgb '#2a7f62' title 'c
 
 
 def draw_all(results, peers, folder, unpack):
-    """`unpack`: gets the program if it is not installed. Says what could not be done."""
+    """Returns their names. `unpack`: gets the program if it is not installed."""
     program, environment = shutil.which("gnuplot"), None
     if program is None:
         unpacked = unpack()
         program, environment = unpacked.program("gnuplot"), unpacked.environment
-    draw = lambda script, name: gnuplot(program, environment, script, name, folder)
+    drawn = []
+
+    def draw(script, name):
+        gnuplot(program, environment, script, name, folder)
+        drawn.append(name)
+
     if results.systems("throughput"):
         draw_bars(results, peers, draw, folder)
     for kind in GROWTH:
         draw_growth(results, kind, draw, folder)
+    return drawn

@@ -64,6 +64,7 @@ TABLES = (
             ("append_mean_megabytes_per_second", "append_mean_messages_per_second")))),
     Table("W4", "file", (MEGABYTES,), (
         Row("cproto-send", SYNCED, ("cproto_megabytes_per_second",)),
+        Row("cproto-send, the digest left out", SYNCED, ("without_digest_megabytes_per_second",)),
         Row("bare copy, CRC-32 and SHA-256", SYNCED, ("bare_copy_megabytes_per_second",)),
         Row("bare copy, CRC-32", SYNCED, ("bare_copy_no_digest_megabytes_per_second",)),
         Row("rsync --inplace -W --fsync to its daemon", SYNCED, ("rsync_megabytes_per_second",)),
@@ -109,6 +110,7 @@ GOALS = (
     Goal("W2", "times redis `always`, p50", "latency", "cproto_p50_us", 1, at_least=False, beside="redis-always", theirs="p50_us"),
     Goal("W3", "of the bare server", "large", "ratio_to_bare", 0.8),
     Goal("W4", "of the bare copy that does the same checks", "file", "ratio_to_bare", 0.95),
+    Goal("W4", "times rsync with a sync, the digest left out", "file", "without_digest_ratio_to_rsync", 1.3),
     Goal("W5", "of the bare server, 1,000 connections, 64 in flight", "many-1000-64", "ratio_to_bare", 0.7),
     Goal("W5", "batch times, p99, 1,000 connections, 64 in flight", "many-1000-64", "p99_in_batches", 5, at_least=False),
     Goal("W6", "bytes an idle connection", "idle", "bytes_per_connection", 700, at_least=False),
@@ -177,7 +179,7 @@ def goal_lines(results):
     return ["", "### Goals", "", *head("work", "goal", "measured", "met?"), *rows] if rows else []
 
 
-def to_markdown(results, peers):
+def to_markdown(results, peers, plots=()):
     lines = ["# cproto beside others, and beside what the machine can do", "",
              f"`{results.about['command']}`: medians of {results.about['runs']} runs, with least and largest. In each run everything was "
              "measured one after the other; ratios are made run by run.", ""]
@@ -187,4 +189,5 @@ def to_markdown(results, peers):
     for table in TABLES:
         if results.runs(table.section, CPROTO, table.rows[0].figures[0]):
             lines += table_lines(table, results, peers)
-    return "\n".join(lines + goal_lines(results)) + "\n"
+    lines += goal_lines(results)
+    return "\n".join(lines + ["", *[f"![{name}]({name}.svg)" for name in plots]]) + "\n"

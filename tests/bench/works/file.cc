@@ -3,6 +3,7 @@
 #include "tests/bench/bare_copy.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/copying.h"
+#include "tests/bench/place.h"
 #include "tests/bench/works.h"
 
 namespace cproto::bench {
@@ -20,22 +21,30 @@ class FileWork {
 
   Trouble run(std::uint64_t size) {
     if (!make_file(source(), size)) return trouble_with(source());
+    const auto place = TemporaryDirectory::make(directory_);
+    if (place == nullptr) return trouble_with(directory_);
+    Trouble trouble;
+    const auto plain = DaemonProcess::start(place->path(), {.program = "cprotod-without-digest"}, trouble);
+    if (plain == nullptr) return trouble;
     const auto rsync = RsyncDaemon::start(directory_);
     for (std::size_t i = 0; i <= benchmark_.options().runs; ++i) {
       // The first makes what the later ones replace; it is not counted.
       if (i == 1) section_.figures.clear();
-      if (Trouble trouble = once(rsync.get()); !trouble.empty()) return trouble;
+      if (trouble = once(*plain, rsync.get()); !trouble.empty()) return trouble;
     }
     return {};
   }
 
  private:
-  Trouble once(const RsyncDaemon* rsync) {
+  Trouble once(const DaemonProcess& plain, const RsyncDaemon* rsync) {
     const double cpu = benchmark_.server_cpu();
     const double ours =
         time("cproto", "cproto-send", sending(benchmark_.target().address, source(), directory_ + "/state"));
     if (benchmark_.target().daemon != nullptr)
       section_.add("daemon_cpu_seconds", "daemon CPU, s", 2, benchmark_.server_cpu() - cpu);
+    const double unchecked =
+        time("without_digest", "cproto-send without the digest",
+             sending(plain.address(), source(), directory_ + "/other-state", "cproto-send-without-digest"));
     const double bare = copy("bare_copy", "bare copy with CRC-32 and SHA-256", true);
     copy("bare_copy_no_digest", "bare copy with CRC-32", false);
     const double copied =
@@ -46,6 +55,7 @@ class FileWork {
       const double synced = time("rsync", "rsync --inplace -W --fsync to its daemon",
                                  {"rsync", "--inplace", "-W", "--fsync", "-I", source(), rsync->address()});
       section_.add("ratio_to_rsync", "cproto : rsync", 2, ours / synced);
+      section_.add("without_digest_ratio_to_rsync", "cproto without the digest : rsync", 2, unchecked / synced);
     }
     return trouble_;
   }

@@ -1,7 +1,6 @@
 // W6: what a connection with nothing to say costs, with a session of its own: memory, and CPU at rest. A daemon of its
 // own for each run, so that nothing is counted twice and nothing is already there.
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 
 #include "tests/bench/clock.h"

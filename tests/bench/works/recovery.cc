@@ -63,7 +63,7 @@ double read_rate(const std::string& store) {
 class Recovery {
  public:
   Recovery(Benchmark& benchmark, std::string directory, std::uint64_t bytes)
-      : benchmark_(benchmark), directory_(std::move(directory)), needs_{0, bytes + kSegmentMargin} {}
+      : benchmark_(benchmark), directory_(std::move(directory)), needs_{.segment_size = bytes + kSegmentMargin} {}
 
   // Fills the journal, and leaves it as a killed daemon does.
   Trouble fill(std::uint64_t bytes) {
