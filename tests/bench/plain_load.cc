@@ -161,17 +161,25 @@ class PlainLoad {
     ++ready_;
   }
 
-  // Messages are sent when all connections are there.
+  // As much as the window and the socket take. Messages are sent when all connections are there.
   void pump(Client& client) {
-    if (ready_ == clients_.size() && client.sent < client.count) {
-      const Instant at = now();
-      while (client.sent < client.count && client.sent - client.acknowledged < client.sent_at.size() &&
-             client.output.size() - client.written < kWriteSizeMax) {
-        client.protocol->message(client.output);
-        client.sent_at[client.sent++ % client.sent_at.size()] = at;
-      }
+    do {
+      encode(client);
+      write(client);
+    } while (!client.waits_to_write && can_send(client) && result_.trouble.empty());
+  }
+
+  bool can_send(const Client& client) const {
+    return ready_ == clients_.size() && client.sent < client.count &&
+           client.sent - client.acknowledged < client.sent_at.size();
+  }
+
+  void encode(Client& client) {
+    const Instant at = now();
+    while (can_send(client) && client.output.size() - client.written < kWriteSizeMax) {
+      client.protocol->message(client.output);
+      client.sent_at[client.sent++ % client.sent_at.size()] = at;
     }
-    write(client);
   }
 
   void write(Client& client) {

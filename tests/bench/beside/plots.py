@@ -7,6 +7,7 @@ from beside.table import CPROTO
 
 SIZE = "820,480"
 GROWTH = {"window": "window, messages in flight", "size": "bytes of a message", "connections": "connections, 64 in flight on each"}
+NAMES = ("throughput", *[f"growth-{kind}" for kind in GROWTH])
 BARS = (("cproto", CPROTO, "messages_per_second"), ("bare server", CPROTO, "bare_messages_per_second"))
 
 
@@ -56,7 +57,7 @@ def growth_rows(results, section):
     figures = results.values.get(section, {}).get(CPROTO, {})
     points = sorted({int(figure.split(".")[0]) for figure in figures})
     median = lambda point, name: spread(figures[f"{point}.{name}"])[0]
-    names = ("messages_per_second", "bare_messages_per_second", "p99_us", "bare_p99_us", "megabytes_per_second")
+    names = ("messages_per_second", "bare_messages_per_second", "p99_us", "bare_p99_us")
     return [(point, *[median(point, name) for name in names]) for point in points]
 
 
@@ -66,8 +67,10 @@ def draw_growth(results, kind, draw, folder):
         return
     name = f"growth-{kind}"
     write_data(folder / f"{name}.dat", rows)
+    rate, unit = ("({0}*$1/1e6)", "MB/s") if kind == "size" else ("({0})", "messages/s")
+    ours, bare = rate.format("$2"), rate.format("$3")
     draw(f"""set xlabel '{GROWTH[kind]}'
-set ylabel 'messages/s'
+set ylabel '{unit}'
 set y2label 'p99 of an acknowledgement, µs'
 set logscale xyy2
 set format y '10^{{%T}}'
@@ -76,8 +79,8 @@ set ytics nomirror
 set y2tics
 set grid
 set key outside below
-plot '{name}.dat' using 1:2 with linespoints lw 2 pt 7 lc rgb '#2a7f62' title 'cproto, messages/s', \\
-     '' using 1:3 with linespoints lw 1 pt 6 lc rgb '#2a7f62' dt 2 title 'bare server, messages/s', \\
+plot '{name}.dat' using 1:{ours} with linespoints lw 2 pt 7 lc rgb '#2a7f62' title 'cproto, {unit}', \\
+     '' using 1:{bare} with linespoints lw 1 pt 6 lc rgb '#2a7f62' dt 2 title 'bare server, {unit}', \\
      '' using 1:4 axes x1y2 with linespoints lw 2 pt 5 lc rgb '#b5432e' title 'cproto, p99', \\
      '' using 1:5 axes x1y2 with linespoints lw 1 pt 4 lc rgb '#b5432e' dt 2 title 'bare server, p99'
 """, name)
@@ -85,6 +88,8 @@ plot '{name}.dat' using 1:2 with linespoints lw 2 pt 7 lc rgb '#2a7f62' title 'c
 
 def draw_all(results, peers, folder, unpack):
     """Returns their names. `unpack`: gets the program if it is not installed."""
+    for name in NAMES:  # of an earlier run
+        (folder / f"{name}.svg").unlink(missing_ok=True)
     program, environment = shutil.which("gnuplot"), None
     if program is None:
         unpacked = unpack()
