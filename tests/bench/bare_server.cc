@@ -31,8 +31,8 @@ struct Sender {
 
 class BareLoop {
  public:
-  BareLoop(const Socket& listener, AppendFile& file)
-      : listener_(listener), file_(file), poll_(::epoll_create1(EPOLL_CLOEXEC)), buffer_(kReadSize) {
+  BareLoop(const Socket& listener, AppendFile& file, BareServer::Reads reads)
+      : listener_(listener), file_(file), reads_(reads), poll_(::epoll_create1(EPOLL_CLOEXEC)), buffer_(kReadSize) {
     listener.set_non_blocking();
     watch(listener.fd(), nullptr);
   }
@@ -47,7 +47,7 @@ class BareLoop {
         auto* sender = static_cast<Sender*>(events[i].data.ptr);
         if (sender == nullptr)
           accept_all();
-        else if (!read(*sender))
+        else if (!read_all(*sender))
           return trouble("a frame");
       }
       if (!commit()) return trouble("fdatasync");
@@ -78,8 +78,16 @@ class BareLoop {
     }
   }
 
+  bool read_all(Sender& sender) {
+    do {
+      if (!read(sender)) return false;
+    } while (more_ && reads_ == BareServer::Reads::all);
+    return true;
+  }
+
   // False if a frame does not check.
   bool read(Sender& sender) {
+    more_ = false;
     if (buffer_.size() < sender.begun.size() + kReadSize) buffer_.resize(sender.begun.size() + kReadSize);
     std::copy(sender.begun.begin(), sender.begun.end(), buffer_.begin());
     const ssize_t count = ::read(sender.socket.fd(), buffer_.data() + sender.begun.size(), kReadSize);
@@ -88,6 +96,7 @@ class BareLoop {
       sender.socket = Socket();
       return true;
     }
+    more_ = static_cast<std::size_t>(count) == kReadSize;
     const ByteView bytes = ByteView(buffer_).first(sender.begun.size() + static_cast<std::size_t>(count));
     std::size_t used = 0;
     while (const std::size_t size = whole_frame(bytes.subspan(used))) {
@@ -99,7 +108,7 @@ class BareLoop {
     append(batch_, bytes.first(used));
     keep(sender, bytes.subspan(used));
     if (used > 0 && !std::exchange(sender.waits, true)) waiting_.push_back(&sender);
-    return batch_.size() < kBatchBytesMax || commit();
+    return true;
   }
 
   // Its size; 0 if it is not all there.
@@ -133,8 +142,10 @@ class BareLoop {
 
   const Socket& listener_;
   AppendFile& file_;
+  BareServer::Reads reads_;
   Socket poll_;  // an epoll descriptor: closed in the same way
   std::vector<std::unique_ptr<Sender>> senders_;
+  bool more_ = false;  // may be there: the last read was a full one
   Bytes buffer_;
   Bytes batch_;
   std::vector<Sender*> waiting_;
@@ -142,13 +153,13 @@ class BareLoop {
 
 }  // namespace
 
-std::unique_ptr<BareServer> BareServer::start(const std::string& directory) {
+std::unique_ptr<BareServer> BareServer::start(const std::string& directory, Reads reads) {
   const Socket listener = listen_on_loopback(kBacklog);
   const auto file = AppendFile::make(directory, kFileSize);
   if (!listener.is_open() || file == nullptr) return nullptr;
   auto server = std::make_unique<BareServer>();
   server->address_ = address_of(listener);
-  server->child_ = Child::start([&] { return BareLoop(listener, *file).run(); });
+  server->child_ = Child::start([&] { return BareLoop(listener, *file, reads).run(); });
   return server->child_ != nullptr ? std::move(server) : nullptr;
 }
 

@@ -13,8 +13,11 @@ namespace cproto::bench {
 
 class BareServer {
  public:
+  // How much it takes from a connection in one round: what one read of 1 MiB gives, or all there is, for fewer and
+  // larger batches.
+  enum class Reads { once, all };
   // In a process of its own, that ends with this. The file is in `directory`. nullptr with errno set if it cannot be.
-  static std::unique_ptr<BareServer> start(const std::string& directory);
+  static std::unique_ptr<BareServer> start(const std::string& directory, Reads reads);
 
   pid_t pid() const { return child_->pid(); }
   const sockaddr_storage& address() const { return address_; }

@@ -80,17 +80,18 @@ LoadResult Benchmark::run_at_once(const LoadOptions& load) {
   return result;
 }
 
-PlainLoadResult Benchmark::run_bare(const LoadOptions& load) {
-  if (bare_ == nullptr) bare_ = BareServer::start(target_.directory);
-  if (bare_ == nullptr) {
+PlainLoadResult Benchmark::run_bare(const LoadOptions& load, BareServer::Reads reads) {
+  std::unique_ptr<BareServer>& bare = bare_[reads];
+  if (bare == nullptr) bare = BareServer::start(target_.directory, reads);
+  if (bare == nullptr) {
     PlainLoadResult result;
     result.trouble = trouble_with("the bare server cannot be started");
     return result;
   }
   PlainLoadOptions plain;
   plain.protocol = make_bare;
-  plain.server = bare_->address();
-  plain.server_pid = bare_->pid();
+  plain.server = bare->address();
+  plain.server_pid = bare->pid();
   plain.count = load.count;
   plain.payload = load.payload;
   const std::uint64_t fits = std::max<std::uint64_t>(1, kWindowBytes / (load.payload.size() + kHeaderSize));

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -59,7 +60,7 @@ class Benchmark {
   // Without waiting.
   LoadResult run_at_once(const LoadOptions& load);
   // The same work with the bare server.
-  PlainLoadResult run_bare(const LoadOptions& load);
+  PlainLoadResult run_bare(const LoadOptions& load, BareServer::Reads reads = BareServer::Reads::once);
   void wait_until_quiet() const;
   double server_cpu() const;
 
@@ -68,7 +69,7 @@ class Benchmark {
   Target target_;
   Bytes payload_;
   SynAck terms_;
-  std::unique_ptr<BareServer> bare_;  // made when it is first needed
+  std::map<BareServer::Reads, std::unique_ptr<BareServer>> bare_;  // made when they are first needed
   std::deque<Section> sections_;
 };
 

@@ -50,6 +50,7 @@ TABLES = (
         Row("cproto", SYNCED, ("messages_per_second",)),
         Row("cproto, until all is in the inbox", SYNCED, ("delivered_messages_per_second",)),
         Row("bare server", SYNCED, ("bare_messages_per_second",)),
+        Row("bare server that reads on", SYNCED, ("bare_eager_messages_per_second",)),
         Row("append + fdatasync of as large batches, no network", LIMIT, ("append_mean_messages_per_second",)))),
     Table("W2", "latency", (P50, P99), (
         Row("cproto", SYNCED, ("cproto_p50_us", "cproto_p99_us")),
@@ -60,6 +61,7 @@ TABLES = (
         Row("cproto", SYNCED, ("megabytes_per_second", "messages_per_second")),
         Row("cproto, until all is in the inbox", SYNCED, ("delivered_megabytes_per_second", "delivered_messages_per_second")),
         Row("bare server", SYNCED, ("bare_megabytes_per_second", "bare_messages_per_second")),
+        Row("bare server that reads on", SYNCED, ("bare_eager_megabytes_per_second", "bare_eager_messages_per_second")),
         Row("append + fdatasync of as large batches, no network", LIMIT,
             ("append_mean_megabytes_per_second", "append_mean_messages_per_second")))),
     Table("W4", "file", (MEGABYTES,), (

@@ -1,5 +1,5 @@
-// W1 and W3: messages as fast as they go. Beside it, in each run: the bare server with the same messages, and append +
-// fdatasync of the same bytes with no network at all.
+// W1 and W3: messages as fast as they go. Beside it, in each run: the bare server with the same messages, in both ways
+// to read, and append + fdatasync of the same bytes with no network at all.
 #include <algorithm>
 
 #include "tests/bench/append_sync.h"
@@ -39,6 +39,8 @@ Trouble measure_once(Benchmark& benchmark, const LoadOptions& load, AppendFile& 
   const double cpu_delivered = benchmark.server_cpu() - cpu;
   const PlainLoadResult bare = benchmark.run_bare(load);
   if (!bare.trouble.empty()) return bare.trouble;
+  const PlainLoadResult eager = benchmark.run_bare(load, BareServer::Reads::all);
+  if (!eager.trouble.empty()) return eager.trouble;
   const std::uint64_t bytes = benchmark.frame_bytes(load);
   const auto batch =
       static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(1, result.acknowledgements));
@@ -48,6 +50,7 @@ Trouble measure_once(Benchmark& benchmark, const LoadOptions& load, AppendFile& 
 
   const double rate = messages / seconds(result.lasted);
   const double bare_rate = messages / seconds(bare.lasted);
+  const double eager_rate = messages / seconds(eager.lasted);
   const double large_rate = messages / seconds(*large);
   const double mean_rate = messages / seconds(*mean);
   add_rate(section, "", "cproto", rate, size);
@@ -59,9 +62,11 @@ Trouble measure_once(Benchmark& benchmark, const LoadOptions& load, AppendFile& 
     section.add("daemon_cpu_seconds_delivered", "daemon CPU until all is delivered, s", 3, cpu_delivered);
   }
   add_rate(section, "bare_", "bare server", bare_rate, size);
+  add_rate(section, "bare_eager_", "bare server that reads on", eager_rate, size);
   add_rate(section, "append_large_", "append + fdatasync of 4 MiB", large_rate, size);
   add_rate(section, "append_mean_", "append + fdatasync of the mean batch", mean_rate, size);
   section.add("ratio_to_bare", "cproto : bare server", 2, rate / bare_rate);
+  section.add("ratio_to_bare_eager", "cproto : bare server that reads on", 2, rate / eager_rate);
   section.add("ratio_to_append_large", "cproto : append of 4 MiB", 2, rate / large_rate);
   section.add("ratio_to_append_mean", "cproto : append of the mean batch", 2, rate / mean_rate);
   return {};
@@ -70,7 +75,8 @@ Trouble measure_once(Benchmark& benchmark, const LoadOptions& load, AppendFile& 
 Trouble measure(Benchmark& benchmark, const std::string& name, const LoadOptions& load) {
   // The first run makes segments, sessions and buffers; it is not counted.
   if (const LoadResult warm_up = benchmark.run(load); !warm_up.trouble.empty()) return warm_up.trouble;
-  if (const PlainLoadResult warm_up = benchmark.run_bare(load); !warm_up.trouble.empty()) return warm_up.trouble;
+  for (const auto reads : {BareServer::Reads::once, BareServer::Reads::all})
+    if (const auto warm_up = benchmark.run_bare(load, reads); !warm_up.trouble.empty()) return warm_up.trouble;
   const std::uint64_t bytes = benchmark.frame_bytes(load);
   const auto file = AppendFile::make(benchmark.target().directory, std::min(bytes + kBatchBytesMax, kAppendFileMax));
   if (file == nullptr) return trouble_with(benchmark.target().directory);
