@@ -3,6 +3,7 @@ import datetime
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 
 
@@ -25,6 +26,14 @@ def file_system(directory):
 def congestion():
     path = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
     return path.read_text(encoding="utf-8").strip() if path.exists() else "?"
+
+
+def rsync():
+    """Its version, if it is installed: cproto-bench then measures it, too."""
+    if shutil.which("rsync") is None:
+        return []
+    said = subprocess.run(["rsync", "--version"], capture_output=True, text=True).stdout
+    return [" ".join(said.split()[:3:2])]
 
 
 def revision(source):

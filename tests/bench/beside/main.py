@@ -158,7 +158,7 @@ def peers_at_hand(given, results):
 
 
 def about(given, peers, directory):
-    versions = dict.fromkeys(peer.version() for peer in peers)
+    versions = dict.fromkeys([*(peer.version() for peer in peers), *machine.rsync()])
     return {"command": shlex.join(["scripts/bench", *sys.argv[1:]]), "runs": given.runs, "scale": given.scale,
             "machine": machine.describe(directory, SOURCE), "versions": list(versions)}
 
