@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kReadSize = 64 * 1024;
 // So many connections are begun at once: a queue of them that is too long is not what is measured.
 constexpr std::size_t kHandshakesMax = 200;
-// What traffic made is given back by then.
-constexpr Duration kSettle = 3s;
+// What traffic made is given back by then, and what it left to do is done.
+constexpr Duration kSettle = 10s;
 
 class Load final : LoadConnection::Owner {
  public:
@@ -85,7 +85,7 @@ class Load final : LoadConnection::Owner {
     result_.lasted = now() - result_.begin;
     result_.client_cpu = cpu_seconds(getpid()) - result_.client_cpu;
     result_.server_cpu = cpu_seconds(options_.server_pid) - result_.server_cpu;
-    if (options_.hold > Duration{0}) return later(kSettle, [](Load& self) { self.rest(); });
+    if (options_.hold > Duration{0}) return later(std::min(kSettle, options_.hold), [](Load& self) { self.rest(); });
     later(Duration{0}, [](Load& self) { self.end(); });
   }
 

@@ -66,7 +66,9 @@ std::string to_text(const Report& report) {
   std::string text = "cproto-bench " CPROTO_VERSION ": " + std::to_string(options.runs) + " runs, " +
                      std::to_string(options.connections) +
                      (options.connections == 1 ? " connection, " : " connections, ") + std::to_string(options.size) +
-                     " bytes a message, packets of " + std::to_string(report.terms.max_packet_size) + "\n";
+                     " bytes a message";
+  if (report.terms.max_packet_size > 0) text += ", packets of " + std::to_string(report.terms.max_packet_size);
+  text += '\n';
   text += "server " + report.server + (options.server.empty() ? ", a cprotod of our own" : "") +
           "; disk: " + report.file_system + " (" + report.directory + ")\n";
   for (const Section& section : report.sections) {

@@ -176,6 +176,7 @@ def measure(given, directory):
     results.about = about(given, peers, given.directory)
     bench = Bench(given, directory, peers, results)
     for index in range(given.runs):
+        results.run = index
         for work in WORKS:
             if work in given.works:
                 print(f"run {index + 1} of {given.runs}: {work}", file=sys.stderr, flush=True)

@@ -1,10 +1,11 @@
-"""What was measured: for each section of a work, of each system, a list of values a figure, one of each run."""
+"""What was measured: for each section of a work, of each system, a list of values a figure, one of each run; None where a run has none."""
 import json
 import statistics
 
 
 class Results:
     def __init__(self, about):
+        self.run = 0  # under way
         self.about = about  # the machine, the versions, the command
         self.headings = {}  # of sections
         self.left_out = {}  # system -> why
@@ -14,7 +15,9 @@ class Results:
     def add(self, section, system, figures):
         found = self.values.setdefault(section, {}).setdefault(system, {})
         for figure, value in figures.items():
-            found.setdefault(figure, []).append(value)
+            values = found.setdefault(figure, [])
+            values.extend([None] * (self.run - len(values)))
+            values.append(value)
 
     def note(self, section, sentence):
         sentences = self.notes.setdefault(section, [])
@@ -34,9 +37,10 @@ class Results:
 
 def spread(values):
     """Median, least and largest; of an even number of values the lower middle, which was measured."""
+    values = [value for value in values if value is not None]
     return statistics.median_low(values), min(values), max(values)
 
 
 def ratios(ours, theirs):
     """Run by run: each is compared with what was measured beside it."""
-    return [our / their for our, their in zip(ours, theirs) if their > 0]
+    return [our / their for our, their in zip(ours, theirs) if our is not None and their]

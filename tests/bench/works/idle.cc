@@ -12,7 +12,7 @@ namespace cproto::bench {
 namespace {
 
 constexpr std::uint64_t kConnections = 10'000;
-constexpr std::uint64_t kHoldSeconds = 40;  // two keep-alives
+constexpr std::uint64_t kHoldSeconds = 20;  // a keep-alive of each
 constexpr std::uint64_t kHoldSecondsMin = 2;
 
 // Connections that have sent `messages` each, or none.
