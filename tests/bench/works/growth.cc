@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/bench/clock.h"
+#include "tests/bench/inbox.h"
 #include "tests/bench/payload.h"
 #include "tests/bench/works.h"
 
@@ -26,7 +27,11 @@ std::uint64_t count_of(std::uint64_t in_flight, std::size_t size) {
 }
 
 Trouble measure_once(Benchmark& benchmark, const LoadOptions& load, const std::string& at, Section& section) {
-  LoadResult result = benchmark.run(load);
+  benchmark.wait_until_quiet();
+  // Else the works before would fill the disk; of many connections each has written little.
+  if (const DaemonProcess* daemon = benchmark.target().daemon; daemon != nullptr && load.connections == 1)
+    clear_inbox(daemon->inbox());
+  LoadResult result = benchmark.run_at_once(load);
   if (!result.trouble.empty()) return result.trouble;
   PlainLoadResult bare = benchmark.run_bare(load);
   if (!bare.trouble.empty()) return bare.trouble;
