@@ -43,7 +43,7 @@ class Bench:
                    "--scale", str(self.given.scale)]
         said = run(command)
         if said.returncode != 0:
-            raise SystemExit(f"scripts/bench: {said.stderr.strip()}")
+            return self.results.fail(work, said.stderr.strip())
         for section in json.loads(said.stdout)["works"]:
             self.results.headings[section["work"]] = section["heading"]
             self.results.add(section["work"], table.CPROTO, {key: figure["median"] for key, figure in section["metrics"].items()})
@@ -114,6 +114,7 @@ WORKS = {
     "W7": alone("W7"),
     "W8": alone("W8"),
     "client": alone("client"),
+    "fairness": alone("fairness"),
     "limits": alone("limits"),
 }
 
@@ -189,6 +190,7 @@ def measure(given, directory):
     except (packages.CannotBeHad, OSError, subprocess.SubprocessError) as trouble:
         print(f"no plots: {trouble}", file=sys.stderr)
     print((given.output / "table.md").read_text(encoding="utf-8"))
+    return 1 if results.failures else 0
 
 
 def stop(number, _):
@@ -203,8 +205,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     given.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run.", dir=given.directory, ignore_cleanup_errors=True) as directory:
-        measure(given, directory)
+        return measure(given, directory)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -47,7 +47,8 @@ set style fill solid 0.85
 set boxwidth 0.6
 set grid x
 set key bottom right
-plot 'throughput.dat' using (100):0:(100):($5==1?$2:100):($0-0.3):($0+0.3):ytic(1) with boxxyerror lc rgb '#2a7f62' title 'synced when acknowledged', \\
+plot 'throughput.dat' using (100):0:(100):($5==1?$2:100):($0-0.3):($0+0.3):ytic(1) with boxxyerror \\
+        lc rgb '#2a7f62' title 'synced when acknowledged', \\
      '' using (100):0:(100):($5==0?$2:100):($0-0.3):($0+0.3) with boxxyerror lc rgb '#c9a227' title 'not synced', \\
      '' using 2:0:3:4 with xerrorbars lc rgb 'black' pt 0 notitle
 """, "throughput")

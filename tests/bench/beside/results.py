@@ -1,6 +1,7 @@
-"""What was measured: for each section of a work, of each system, a list of values a figure, one of each run; None where a run has none."""
+"""What was measured: for each section of a work, of each system, the values of a figure, one of each run, or None where a run has none."""
 import json
 import statistics
+import sys
 
 
 class Results:
@@ -10,6 +11,7 @@ class Results:
         self.headings = {}  # of sections
         self.left_out = {}  # system -> why
         self.notes = {}  # section -> what has to be known of it
+        self.failures = []  # works that cproto did not do, and why
         self.values = {}  # section -> system -> figure -> values
 
     def add(self, section, system, figures):
@@ -18,6 +20,10 @@ class Results:
             values = found.setdefault(figure, [])
             values.extend([None] * (self.run - len(values)))
             values.append(value)
+
+    def fail(self, work, why):
+        self.failures.append(f"run {self.run + 1}, {work}: {why}")
+        print(f"failed: {self.failures[-1]}", file=sys.stderr)
 
     def note(self, section, sentence):
         sentences = self.notes.setdefault(section, [])
@@ -31,8 +37,9 @@ class Results:
         return list(self.values.get(section, {}))
 
     def write(self, path):
-        path.write_text(json.dumps({"about": self.about, "left_out": self.left_out, "headings": self.headings, "notes": self.notes,
-                                    "results": self.values}, indent=1) + "\n", encoding="utf-8")
+        everything = {"about": self.about, "left_out": self.left_out, "failures": self.failures, "headings": self.headings,
+                      "notes": self.notes, "results": self.values}
+        path.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
 
 
 def spread(values):

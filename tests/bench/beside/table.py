@@ -84,6 +84,17 @@ TABLES = (
         Row("cproto-send --lines", SYNCED, ("messages_per_second",)),
         Row("cproto-bench, with handshake and close", SYNCED, ("bench_messages_per_second",)),
         Row("cproto-bench, without", SYNCED, ("bench_alone_messages_per_second",)))),
+    Table("fairness", "fairness", (P50, P99), (
+        Row("nothing beside", SYNCED, ("alone_p50_us", "alone_p99_us")),
+        Row("a file beside", SYNCED, ("beside_file_p50_us", "beside_file_p99_us"))), smaller_is_better=True),
+    Table("limits", "limits", (Column("crc32_111_gigabytes_per_second", "CRC-32 of 111 bytes, GB/s", 2),
+                               Column("crc32_4107_gigabytes_per_second", "of 4,107", 2),
+                               Column("append_1024k_megabytes_per_second", "append + fdatasync of 1 MiB, MB/s"),
+                               Column("append_4096k_megabytes_per_second", "of 4 MiB"),
+                               Column("dd_megabytes_per_second", "dd conv=fdatasync")), (
+        Row("this machine", "", ("crc32_111_gigabytes_per_second", "crc32_4107_gigabytes_per_second",
+                                 "append_1024k_megabytes_per_second", "append_4096k_megabytes_per_second",
+                                 "dd_megabytes_per_second")),)),
 )
 
 
@@ -187,6 +198,7 @@ def to_markdown(results, peers, plots=()):
              "measured one after the other; ratios are made run by run.", ""]
     lines += [f"- {name}: {value}" for name, value in results.about["machine"].items()]
     lines += [f"- beside: {', '.join(results.about['versions']) or 'nothing'}"]
+    lines += [f"- **failed**: {failure}" for failure in results.failures]
     lines += [f"- left out: {label}, because {why}" for label, why in results.left_out.items()]
     for table in TABLES:
         if results.runs(table.section, CPROTO, table.rows[0].figures[0]):

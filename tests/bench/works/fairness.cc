@@ -11,7 +11,8 @@ namespace cproto::bench {
 namespace {
 
 constexpr std::uint64_t kCount = 2'000;
-// The file that comes in beside messages is so many times the size of the other.
+// The file that comes in beside messages is so many times the size of the other, however few the messages are: it is
+// given up when they are over.
 constexpr std::uint64_t kFiles = 5;
 constexpr Duration kUnderWay = 500ms;
 
@@ -22,7 +23,7 @@ Trouble measure_fairness(Benchmark& benchmark) {
   const auto in_memory = TemporaryDirectory::make("/dev/shm");
   const Target& target = benchmark.target();
   const std::string source = (in_memory ? in_memory->path() : target.directory) + "/sparse";
-  const std::uint64_t size = benchmark.scaled(benchmark.options().file_size) * kFiles;
+  const std::uint64_t size = benchmark.options().file_size * kFiles;
   if (!make_sparse_file(source, size)) return trouble_with(source);
   const LoadOptions load = benchmark.load_options(OperationMode::step_by_step, benchmark.count(kCount));
   if (const LoadResult warm_up = benchmark.run(load); !warm_up.trouble.empty()) return warm_up.trouble;
