@@ -57,7 +57,7 @@ Trouble measure_many(Benchmark& benchmark) {
     load.connections = one.connections;
     load.window = one.window;
     load.is_timed = true;
-    if (const LoadResult warm_up = benchmark.run(load); !warm_up.trouble.empty()) return warm_up.trouble;
+    if (const LoadResult warm_up = benchmark.run_at_once(load); !warm_up.trouble.empty()) return warm_up.trouble;
     const std::string name = std::to_string(one.connections) + "-" + std::to_string(one.window);
     Section& section = benchmark.add_section("many-" + name, std::to_string(one.connections) + " connections, " +
                                                                  std::to_string(one.window) + " in flight on each, " +
