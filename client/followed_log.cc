@@ -173,7 +173,7 @@ ByteInput::Got FollowedLog::follow_name() {
   const Relative left = current(*all);
   Family family = *all;
   leave_out_known(family);
-  const Succession succession = find_next(Chronology(*all, left.facts), family, left);
+  const Succession succession = find_next(Chronology(*all), family, left);
   if (succession.next == nullptr || !may_leave(succession.next->is_log)) return wait();
   if (previous_.has_grown()) return say_boundary(Turn::late);  // the last chance
   return open_next(succession, left, *all) ? say_boundary(Turn::next) : wait();
@@ -202,7 +202,7 @@ ByteInput::Got FollowedLog::find_first() {
   });
   Relative left;
   left.facts.modified_ns = left.facts.born_ns = nowhere_.modified_ns;
-  if (!open_next(find_next(Chronology(*all, left.facts), family, left), left, *all)) return wait();
+  if (!open_next(find_next(Chronology(*all), family, left), left, *all)) return wait();
   file_ = std::move(next_);
   ++generation_;
   return read_on();

@@ -130,13 +130,11 @@ std::optional<Rotation> rotation_of(std::string_view name, std::string_view log)
   return rotation_in(name.substr(stem.size(), name.size() - log.size()));
 }
 
-Chronology::Chronology(const Family& family, const FileFacts& left) {
+Chronology::Chronology(const Family& family) {
   for (const Relative& file : family)
     if (file.is_log) log_ = file.facts;
-  // A clock that was put back says nothing of numbers, and then the newest has the smallest, as nearly everywhere.
-  const bool is_log_older = log_.born_ns != 0 && left.born_ns > log_.born_ns;
-  if (is_log_older ||
-      std::any_of(family.begin(), family.end(), [this](const Relative& file) { return shows_put_back(file); })) {
+  // Times that cannot be right say nothing of numbers, and then the newest has the smallest, as nearly everywhere.
+  if (std::any_of(family.begin(), family.end(), [this](const Relative& file) { return is_out_of_time(file); })) {
     numbers_ = -1;
     return;
   }
@@ -152,10 +150,11 @@ Chronology::Chronology(const Family& family, const FileFacts& left) {
   numbers_ = compare(rising, 0);
 }
 
-// Whether the clock was put back since this file was begun. One that was copied with its times looks the same.
-bool Chronology::shows_put_back(const Relative& file) const {
-  const bool is_older_than_itself = file.facts.born_ns != 0 && file.facts.modified_ns < file.facts.born_ns;
-  return !file.is_compressed && (is_older_than_itself || is_ahead(file));
+// Begun after it was written, or after the log that replaced it: the clock was put back, or it is a copy.
+bool Chronology::is_out_of_time(const Relative& file) const {
+  const std::int64_t born = file.facts.born_ns;
+  if (file.is_compressed || born == 0) return false;
+  return file.facts.modified_ns < born || (!file.is_log && log_.born_ns != 0 && born > log_.born_ns);
 }
 
 // Whether the clock says that a rotated file is newer than the log.

@@ -55,14 +55,13 @@ std::optional<Family> find_family(const Files& files, const std::string& path, s
 // In which order the files of a family were written. Keeps nothing of it.
 class Chronology {
  public:
-  // `left`: of a file that was the log before, if one is known.
-  explicit Chronology(const Family& family, const FileFacts& left = {});
+  explicit Chronology(const Family& family);
 
   // When `file` was written, seen from `other`: less before it, greater after it, equivalent if that is unclear.
   std::weak_ordering written(const Relative& file, const Relative& other) const;
 
  private:
-  bool shows_put_back(const Relative& file) const;
+  bool is_out_of_time(const Relative& file) const;
   bool is_ahead(const Relative& file) const;
   int compare_births(const Relative& file, const Relative& other) const;
 
