@@ -126,7 +126,8 @@ void JournalScript::add_session(ByteReader& script) {
   session.kind = one_of({MessageKind::text, MessageKind::binary, MessageKind::file}, script);
   session.attempt = script.u8();
   session.max_packet_size = kPacketSizeMax;
-  session.position.through = {script.u8() % 16u};
+  // What is carried forward never stands before what was recorded.
+  session.position.through = std::max(last_[index], Seq{script.u8() % 16u});
   session.position.messages = script.u8() % 16u;
   if (script.u8() % 4 == 1) session.refusals = {{ErrorCode::message_too_large, {1}}};
   last_[index] = std::max(last_[index], session.position.through);
