@@ -50,7 +50,7 @@ class LongWay(AttackCase):
 
     def test_where_a_route_insists_it_is_refused_and_no_sysctl_is_named(self):
         if "bbr" not in ALLOWED.read_text().split():
-            self.skipTest("the kernel does not allow bbr: its sysctl would be named")
+            self.skip_or_fail("the kernel does not allow bbr: its sysctl would be named")
         self.go(10, ["lock", "reno"])
         said, errors = self.report()
         self.assertEqual(said["congestion_control"], "reno")
@@ -60,7 +60,7 @@ class LongWay(AttackCase):
         allowed = ALLOWED.read_text().split()
         restricted = [name for name in KNOWN.read_text().split() if name not in allowed]
         if os.geteuid() != 0 or not restricted:
-            self.skipTest("every congestion control that is loaded is allowed to all, or this is not root")
+            self.skip_or_fail("every congestion control that is loaded is allowed to all, or this is not root")
         daemon = self.daemon()
         name = restricted[0]
         done = subprocess.run([BIN / "cproto-send", "-s", daemon.server, "-i", "nobody", "--state", "/nowhere", "--congestion",
