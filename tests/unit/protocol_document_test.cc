@@ -612,6 +612,7 @@ TEST_CASE("protocol document: the deadlines are those of the code") {
                {"server: connection to confirmation, as a whole", in_seconds(ServerOptions{}.handshake_timeout)},
                {"keep-alive interval, said in SYN-ACK", in_seconds(ServerOptions{}.keep_alive)},
                {"intervals of silence", {kKeepAlivesMissed}},
+               {"intervals for the largest payload", {kFrameIntervalsMax}},
                {"server: received and not durable", in_milliseconds(kReceivedReportDelay)},
                {"retransmission timeout, before the first sample", in_seconds(kRtoInitial)},
                {"retransmission timeout, at least", in_seconds(kRtoMin)},
