@@ -93,9 +93,9 @@ void JournalScript::step(ByteReader& script) {
       disk_.make_directories("/store/inbox/" + client);
       return disk_.write_file(StoreEnd::inbox(client, one_of(kLogs, script)), take_bytes(script));
     }
-    case kSegment: end_batch(true); return journal_.begin_segment(1 + script.u8() % 4);
+    case kSegment: end_batch(true); return begin_segment(1 + script.u8() % 4);
     case kUnsynced: return end_batch(false);
-    case kTail: journal_.tail = script.u8() % 8; return;
+    case kTail: return raise_tail(std::min<std::uint64_t>(script.u8() % 8, journal_.number));
     case kDamage: return damage(script);
     case kOps: return;
   }
@@ -114,8 +114,18 @@ void JournalScript::add(RecordType type, std::uint64_t session, Seq first, std::
 void JournalScript::end_batch(bool is_synced) {
   gathered_ = 0;
   if (!has_room(0)) return;
+  last_in_[journal_.segment] = journal_.number;
   is_synced ? journal_.write() : journal_.write_unsynced();
 }
+
+// What begins again holds nothing that is needed.
+void JournalScript::begin_segment(std::uint32_t index) {
+  if (const auto used = last_in_.find(index); used != last_in_.end()) raise_tail(used->second + 1);
+  journal_.begin_segment(index);
+}
+
+// A tail never goes back.
+void JournalScript::raise_tail(std::uint64_t number) { journal_.tail = std::max(journal_.tail, number); }
 
 void JournalScript::add_session(ByteReader& script) {
   const std::uint64_t index = take_session(script);

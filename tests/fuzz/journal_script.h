@@ -50,12 +50,15 @@ class JournalScript {
   void damage(ByteReader& script);
   bool has_room(std::size_t size) const;
   void end_batch(bool is_synced);
+  void begin_segment(std::uint32_t index);
+  void raise_tail(std::uint64_t number);
 
   test::MemoryDisk& disk_;
   bool can_damage_;
   test::JournalBytes journal_{kSegmentSize / kBlockSize};
-  std::size_t gathered_ = 0;  // bytes of records in the batch being built
-  Seq last_[4] = {};          // number last used, by session
+  std::size_t gathered_ = 0;                        // bytes of records in the batch being built
+  std::map<std::uint32_t, std::uint64_t> last_in_;  // number of the last batch of a segment
+  Seq last_[4] = {};                                // number last used, by session
   std::set<std::uint64_t> ended_;
 };
 
