@@ -69,7 +69,7 @@ void Peer::on_full() {
   const Error* trouble = entry_ != nullptr ? store_.trouble(*entry_) : store_.trouble();
   if (trouble != nullptr) return on_trouble(*trouble);
   is_reading_ = false;
-  session_.set_reading(world_.now(), false);
+  session_.set_reading(false);
   wire_.set_reading(false);
 }
 
@@ -97,7 +97,7 @@ void Peer::count() {
 void Peer::on_room() {
   if (is_reading_ || session_.wants_finish()) return;
   is_reading_ = true;
-  session_.set_reading(world_.now(), true);
+  session_.set_reading(true);
   wire_.set_reading(true);
   turn();
 }

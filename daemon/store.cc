@@ -382,7 +382,6 @@ void Store::on_batch_started() {
 void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
   counters_.sync_seconds.observe(std::chrono::duration<double>(sync_time).count());
   counters_.batch_bytes.observe(batch.size);
-  const bool was_full = room() == 0;
   last_batch_ = world_.now();
   is_sealed_ = batch.used == 0;
   if (trouble_) log_.warn(LogEvent::disk_works, "the disk works again; senders go on");
@@ -398,7 +397,7 @@ void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
   tell(durable, [](SessionHolder& holder) { holder.on_committed(); });
   delivery_->on_durable(world_.now(), batch);
   intake_->on_durable(batch.number);
-  if (on_room_ && (was_full || room() > 0)) on_room_();
+  if (on_room_ && room() > 0) on_room_();
 }
 
 // A holder may let its session go when it hears of it: each is looked up again.

@@ -48,17 +48,19 @@ Link::Item Link::on_damaged(Instant now) {
   return {Item::Kind::damaged, {}, ErrorCode::bad_checksum};
 }
 
-void Link::set_reading(Instant now, bool is_reading) {
+// The deadline stays: whoever is not read, however often that begins and ends, is asked as before.
+void Link::set_reading(bool is_reading) {
   is_reading_ = is_reading;
+  is_read_throughout_ = false;
   heard_ = 0;
   intervals_silent_ = 0;
-  deadline_ = is_established_ ? now + keep_alive_ : kNever;
 }
 
 // PROTOCOL §7.1. Who is in the middle of a long frame asks, too: the other end has heard nothing for as long.
 Link::Silence Link::check_silence(Instant now) {
   if (now < deadline_) return Silence::none;
-  const bool is_silent = is_reading_ && std::exchange(heard_, 0) < payload_max_ / kFrameIntervalsMax;
+  const bool was_read = std::exchange(is_read_throughout_, is_reading_);
+  const bool is_silent = was_read && std::exchange(heard_, 0) < payload_max_ / kFrameIntervalsMax;
   intervals_silent_ = is_silent ? intervals_silent_ + 1 : 0;
   if (intervals_silent_ >= kKeepAlivesMissed) {
     deadline_ = kNever;

@@ -40,7 +40,7 @@ class Link {
   ByteView unread() const { return decoder_.unread(); }
 
   // While the host does not read, nobody is called silent; the other side is still shown a sign of life.
-  void set_reading(Instant now, bool is_reading);
+  void set_reading(bool is_reading);
 
   // Call at deadline(). Says whether to ask for a sign of life, or that there was none for too long.
   enum class Silence : std::uint8_t { none, ask, gone };
@@ -55,6 +55,7 @@ class Link {
   Transport transport_;
   bool is_established_ = false;
   bool is_reading_ = true;
+  bool is_read_throughout_ = true;  // in the interval under way
   bool last_was_damaged_ = false;
   int intervals_silent_ = 0;
   std::size_t heard_ = 0;  // bytes, in the interval under way, of a frame that is not whole

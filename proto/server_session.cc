@@ -106,7 +106,7 @@ void ServerSession::end(Error error) {
   if (state_ != State::closed) fail(std::move(error));
 }
 
-void ServerSession::set_reading(Instant now, bool is_reading) { link_.set_reading(now, is_reading); }
+void ServerSession::set_reading(bool is_reading) { link_.set_reading(is_reading); }
 
 void ServerSession::handle_timeout(Instant now) {
   if (state_ == State::closed) return;

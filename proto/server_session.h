@@ -116,7 +116,7 @@ class ServerSession {
   // Ends the connection with `error`: superseded by a newer one, kicked, overloaded.
   void end(Error error);
   // While the host does not read this connection, it is not timed out.
-  void set_reading(Instant now, bool is_reading);
+  void set_reading(bool is_reading);
 
   // --- outputs ---
   std::optional<ServerEvent> poll_event(Instant now);

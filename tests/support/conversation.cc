@@ -589,7 +589,7 @@ void Conversation::pause(Duration retry_after) {
 
 void Conversation::set_reading(bool is_reading) {
   newest_->is_reading = is_reading;
-  newest_->server.set_reading(now, is_reading);
+  newest_->server.set_reading(is_reading);
   server_turn(*newest_);
 }
 

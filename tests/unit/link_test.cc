@@ -167,18 +167,29 @@ TEST_CASE("link: a frame into which nothing comes but questions is not waited fo
 
 TEST_CASE("link: who is not read is not called silent, and is shown a sign of life all the same") {
   Link link = established();
-  link.set_reading(at(0s), false);
+  link.set_reading(false);
   for (int i = 1; i <= 10; ++i) REQUIRE(link.check_silence(at(i * 20s)) == Silence::ask);
-  link.set_reading(at(210s), true);
-  CHECK(link.check_silence(at(229s)) == Silence::none);
-  CHECK(link.check_silence(at(230s)) == Silence::ask);
-  CHECK(link.check_silence(at(270s)) == Silence::ask);
-  CHECK(link.check_silence(at(300s)) == Silence::gone);
+  link.set_reading(true);
+  CHECK(link.check_silence(at(219s)) == Silence::none);
+  CHECK(link.check_silence(at(220s)) == Silence::ask);
+  CHECK(link.check_silence(at(240s)) == Silence::ask);
+  CHECK(link.check_silence(at(260s)) == Silence::ask);
+  CHECK(link.check_silence(at(280s)) == Silence::gone);
+}
+
+TEST_CASE("link: who is read for moments only is shown a sign of life as often as any other") {
+  Link link = established();
+  int asked = 0;
+  for (int second = 1; second <= 200; ++second) {
+    link.set_reading(second % 2 == 0);
+    asked += link.check_silence(at(second * 1s)) == Silence::ask ? 1 : 0;
+  }
+  CHECK(asked == 10);
 }
 
 TEST_CASE("link: nobody is silent before the handshake") {
   Link link(Transport::stream);
-  link.set_reading(at(0s), false);
-  link.set_reading(at(0s), true);
+  link.set_reading(false);
+  link.set_reading(true);
   CHECK(link.deadline() == kNever);
 }

@@ -522,12 +522,12 @@ TEST_CASE("server: a silent client is asked twice and given up after three inter
 TEST_CASE("server: a client that is not read is not timed out") {
   ServerEnd server;
   server.reach_established();
-  server.session.set_reading(server.now, false);
+  server.session.set_reading(false);
   for (int i = 0; i < 10; ++i) {
     CHECK(server.waits(20s).empty());
     CHECK(server.said_in_full() == "KEEP-ALIVE ask");
   }
-  server.session.set_reading(server.now, true);
+  server.session.set_reading(true);
   CHECK(server.session.next_deadline() == server.now + 20s);
 }
 
