@@ -126,7 +126,9 @@ class Delivery {
   bool set_aside();
   void on_written(std::size_t spills, JobResult result);
   bool round_is_over() const;
-  bool read_next_batch();
+  bool round_is_due() const;
+  bool round_goes_on() const;
+  bool take_next();
   void take_batch(const BatchPlace& place, ByteView bytes);
   void remove_orphans(std::set<std::string> wanted);
   void end_recovery();
@@ -160,6 +162,8 @@ class Delivery {
   };
   std::deque<Waiting> waiting_;
   std::uint64_t waiting_bytes_ = 0;
+  std::size_t round_bytes_ = 0;  // of the batches that the round being taken has so far
+  Instant next_round_{};
   Bytes read_buffer_;
   unsigned read_failures_ = 0;  // of the batch at the front
   Instant read_blocked_until_{};
@@ -171,7 +175,7 @@ class Delivery {
   bool wants_checkpoint_ = false;
   bool has_work_since_checkpoint_ = false;
   std::uint64_t bytes_since_checkpoint_ = 0;
-  Instant last_checkpoint_{};
+  Instant next_checkpoint_{};
   Instant restart_at_ = kNever;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

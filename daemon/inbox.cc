@@ -357,6 +357,7 @@ void Inbox::on_written(Instant now, JobResult result) {
     }
     break;  // the shares behind it were not run
   }
+  std::erase_if(pending_, [](const InboxLog* log) { return !log->is_queued; });
   if (pending_.empty()) blocked_bytes_ = 0;
   if (!over_share_.empty()) count_shares();
 }
@@ -393,7 +394,6 @@ void Inbox::complete(InboxLog& log, Instant now) {
   if (!log.trouble.empty()) log_.info(LogEvent::inbox_writable, log.path + " can be written again", fields_of(log));
   log.trouble.clear();
   log.last_written = now;
-  std::erase(pending_, &log);
   const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
   if (was_rewriting || log.identity.size == log.length) return;
   log_.warn(LogEvent::inbox_changed,

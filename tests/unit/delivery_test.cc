@@ -655,7 +655,7 @@ TEST_CASE("delivery: a batch that comes back with a bit flipped nine times of te
     end.sync();
     expected += message + "\n";
   }
-  end.run(60s);
+  end.run(200s);
   CHECK(reads > 10);
   CHECK((end.log_text() == expected));
 }
