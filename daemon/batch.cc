@@ -22,20 +22,48 @@ std::uint32_t record_checksum(const std::uint8_t* header, RecordType type, ByteV
   return type == RecordType::frames ? checksum : crc32(checksum, body);
 }
 
-// STORE §4.1. As far as the frames can be walked.
+// STORE §4.1. Over the checksum fields of a run's frames.
+class RunChecksum {
+ public:
+  void add(std::uint32_t field) {
+    store_be(fields_ + used_, field);
+    used_ += sizeof field;
+    if (used_ == sizeof fields_) value_ = crc32(value_, {fields_, std::exchange(used_, 0)});
+  }
+  std::uint32_t value() const { return crc32(value_, {fields_, used_}); }
+
+ private:
+  std::uint8_t fields_[64 * sizeof(FrameHeader::checksum)];
+  std::size_t used_ = 0;
+  std::uint32_t value_ = 0;
+};
+
+// As far as the frames can be walked.
 std::uint32_t run_checksum(ByteView frames) {
-  constexpr std::size_t kField = sizeof(FrameHeader::checksum);
-  std::uint8_t fields[64 * kField];
-  std::size_t used = 0;
-  std::uint32_t checksum = 0;
+  RunChecksum checksum;
   while (frames.size() >= kHeaderSize) {
     const FrameHeader header = decode_header(frames.data());
-    store_be(fields + used, header.checksum);
-    used += kField;
-    if (used == sizeof fields) checksum = crc32(checksum, {fields, std::exchange(used, 0)});
+    checksum.add(header.checksum);
     frames = frames.subspan(std::min(frames.size(), kHeaderSize + header.payload_size));
   }
-  return crc32(checksum, {fields, used});
+  return checksum.value();
+}
+
+// The same of a run that is intact, in one walk; else nullopt.
+std::optional<std::uint32_t> intact_run_checksum(ByteView frames, std::uint32_t count) {
+  RunChecksum checksum;
+  std::uint32_t seen = 0;
+  while (!frames.empty()) {
+    if (frames.size() < kHeaderSize) return std::nullopt;
+    const FrameHeader header = decode_header(frames.data());
+    if (header.payload_size > frames.size() - kHeaderSize) return std::nullopt;
+    if (frame_checksum(frames.data(), header.payload_size) != header.checksum) return std::nullopt;
+    checksum.add(header.checksum);
+    frames = frames.subspan(kHeaderSize + header.payload_size);
+    ++seen;
+  }
+  if (seen != count) return std::nullopt;
+  return checksum.value();
 }
 
 struct Parsed {
@@ -62,9 +90,8 @@ Parsed parse_record(const BatchHeader& header, ByteView rest) {
   parsed.record.body = rest.subspan(kRecordHeaderSize, size);
   if (record_checksum(rest.data(), parsed.record.type, parsed.record.body) != checksum) return parsed;
   parsed.size = kRecordHeaderSize + padded(size);
-  parsed.is_intact =
-      parsed.record.type != RecordType::frames ||
-      (frames_are_intact(parsed.record.body, parsed.record.count) && run_checksum(parsed.record.body) == run);
+  parsed.is_intact = parsed.record.type != RecordType::frames ||
+                     intact_run_checksum(parsed.record.body, parsed.record.count) == run;
   return parsed;
 }
 
@@ -150,18 +177,7 @@ void visit_records(const BatchHeader& header, ByteView bytes, const RecordVisito
   }
 }
 
-bool frames_are_intact(ByteView frames, std::uint32_t count) {
-  std::uint32_t seen = 0;
-  while (!frames.empty()) {
-    if (frames.size() < kHeaderSize) return false;
-    const FrameHeader header = decode_header(frames.data());
-    if (header.payload_size > frames.size() - kHeaderSize) return false;
-    if (frame_checksum(frames.data(), header.payload_size) != header.checksum) return false;
-    frames = frames.subspan(kHeaderSize + header.payload_size);
-    ++seen;
-  }
-  return seen == count;
-}
+bool frames_are_intact(ByteView frames, std::uint32_t count) { return intact_run_checksum(frames, count).has_value(); }
 
 bool batch_checks(const BatchHeader& header, ByteView bytes) {
   if (bytes.size() != header.size) return false;
