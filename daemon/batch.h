@@ -63,6 +63,14 @@ struct Record {
 // over those that their sender made. `batch` marks it as belonging there.
 void append_record(const Record& record, std::uint64_t batch, Bytes& out);
 
+// What of a batch is compared with its checksums. Whoever reads it for the records between the runs leaves the frames to
+// who needs them, and what was found intact is not computed again while it stays in memory.
+enum class Check : std::uint8_t {
+  everything,
+  all_but_frames,  // a run is taken for intact where its record's header is: its body is not to be believed
+  nothing,         // Pre: it checks
+};
+
 // Calls `each` for every intact record of a batch and `damaged` (with the record, if its header could be read) for
 // every other one. Where a record's header is unreadable, the next intact one is looked for. Pre: `bytes` is the whole
 // batch.
@@ -70,12 +78,13 @@ struct RecordVisitor {
   std::function<void(const Record&)> each;
   std::function<void(const std::optional<Record>&)> damaged;
 };
-void visit_records(const BatchHeader& header, ByteView bytes, const RecordVisitor& visitor);
+void visit_records(const BatchHeader& header, ByteView bytes, const RecordVisitor& visitor,
+                   Check check = Check::everything);
 
 // Whether every frame of a run is intact and they are `count` of them.
 bool frames_are_intact(ByteView frames, std::uint32_t count);
-// Whether header, trailer and every record and frame check.
-bool batch_checks(const BatchHeader& header, ByteView bytes);
+// Whether header, trailer and every record and frame check, as far as they are looked at.
+bool batch_checks(const BatchHeader& header, ByteView bytes, Check check = Check::everything);
 // Whether these bytes are the batch of this number, and it checks.
 bool is_intact_batch(std::uint64_t number, ByteView bytes);
 

@@ -50,14 +50,15 @@ Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, 
   return job;
 }
 
-bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into) {
+BatchRead read_batch(Disk& disk, File& file, std::uint64_t offset, std::span<std::uint8_t> into,
+                     const std::function<bool(ByteView)>& is_intact) {
   bool is_read = false;
   for (unsigned tries = 0; tries < kReadTries; ++tries) {
     Job job = reading_job(file, offset, into, tries > 0);
     is_read = disk.run(job).ok();
-    if (is_read && is_intact_batch(number, into)) return true;
+    if (is_read && is_intact(into)) return BatchRead::intact;
   }
-  return is_read;
+  return is_read ? BatchRead::damaged : BatchRead::failed;
 }
 
 Journal::Journal(Disk& disk, const JournalOptions& options, JournalPosition position, Owner& owner)
@@ -244,7 +245,8 @@ File& Journal::file_of(const BatchPlace& batch) {
 
 bool Journal::read(const BatchPlace& batch, Bytes& bytes) {
   bytes.resize(batch.size);
-  return read_batch(disk_, file_of(batch), batch.number, batch.offset, bytes);
+  const auto is_intact = [&](ByteView read) { return is_intact_batch(batch.number, read); };
+  return read_batch(disk_, file_of(batch), batch.offset, bytes, is_intact) != BatchRead::failed;
 }
 
 void Journal::release_before(std::uint64_t number) {

@@ -166,9 +166,11 @@ class Journal {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// STORE §5. Reads a batch, and again where it does not check: a bad bit may be the way's, and not the medium's. False
-// if it cannot be read; a damaged one is as it was read last.
-bool read_batch(Disk& disk, File& file, std::uint64_t number, std::uint64_t offset, std::span<std::uint8_t> into);
+// STORE §5. Reads a batch, and again where it is not intact: a bad bit may be the way's, and not the medium's. A damaged
+// one is as it was read last.
+enum class BatchRead : std::uint8_t { failed, damaged, intact };
+BatchRead read_batch(Disk& disk, File& file, std::uint64_t offset, std::span<std::uint8_t> into,
+                     const std::function<bool(ByteView)>& is_intact);
 // What is read next comes from the disk, as far as it is there.
 Job reading_job(File& file, std::uint64_t offset, std::span<std::uint8_t> into, bool is_again);
 // What is given up was acknowledged, and of a bad memory many reads in a row may be wrong.

@@ -143,7 +143,7 @@ const ChainBatch* find_end(Disk& disk, Chain& chain, const Candidates& found) {
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
     const BatchHeader& header = it->second.header;
     Bytes bytes;
-    if (read_batch(disk, chain, it->second, bytes) && batch_checks(header, bytes)) return &it->second;
+    if (read_batch(disk, chain, it->second, bytes) == BatchRead::intact) return &it->second;
     if (successor != nullptr && header.number == successor->previous && header.checksum == successor->previous_checksum)
       return &it->second;
     if (successor == nullptr || header.previous > successor->previous) successor = &header;
@@ -268,11 +268,12 @@ std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& o
   return chain;
 }
 
-bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes) {
+BatchRead read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes, Check check) {
   Segment* segment = find_segment(chain, batch.segment);
-  if (segment == nullptr) return false;
+  if (segment == nullptr) return BatchRead::failed;
   bytes.resize(batch.header.size);
-  return read_batch(disk, segment->file, batch.header.number, batch.offset, bytes);
+  return read_batch(disk, segment->file, batch.offset, bytes,
+                    [&](ByteView read) { return batch_checks(batch.header, read, check); });
 }
 
 std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain) {
@@ -283,7 +284,8 @@ std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOpti
   std::optional<BatchHeader> last_header;
   if (!chain.batches.empty()) {
     last_header = chain.batches.back().header;
-    if (!read_batch(disk, chain, chain.batches.back(), last)) return problem(EIO, options.directory);
+    if (read_batch(disk, chain, chain.batches.back(), last) == BatchRead::failed)
+      return problem(EIO, options.directory);
     position.last_number = last_header->previous;
     position.last_checksum = last_header->previous_checksum;
   }

@@ -50,8 +50,8 @@ bool is_segment_name(const std::string& name);
 std::variant<Chain, StoreProblem> find_chain(Disk& disk, const JournalOptions& options,
                                              const std::function<void(const std::string&)>& on_progress = {});
 
-// Reads one batch of the chain. False if it cannot be read; what is damaged is read, too.
-bool read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes);
+// Reads one batch of the chain; what is damaged, too. Intact: as far as `check` goes.
+BatchRead read_batch(Disk& disk, Chain& chain, const ChainBatch& batch, Bytes& bytes, Check check = Check::everything);
 
 // Begins a fresh segment, writes the last batch of the chain again there and syncs it (STORE §5.4).
 std::variant<JournalPosition, StoreProblem> reopen(Disk& disk, const JournalOptions& options, Chain chain);

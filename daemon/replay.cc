@@ -28,7 +28,8 @@ void Replay::first_pass(Chain& chain) {
   Bytes bytes;
   for (const ChainBatch& batch : chain.batches) {
     say_progress("looking at", batch, chain);
-    if (!read_batch(disk_, chain, batch, bytes)) continue;
+    const BatchRead read = read_batch(disk_, chain, batch, bytes, Check::all_but_frames);
+    if (read == BatchRead::failed) continue;
     const auto each = [&](const Record& record) {
       delivery.note(record, batch.header.number);
       // Of a session that is over there may be its end and no more.
@@ -36,7 +37,8 @@ void Replay::first_pass(Chain& chain) {
       if (record.type != RecordType::session) return;
       if (const auto session = decode_session(record.body)) registry_.restore(record.session, *session);
     };
-    visit_records(batch.header, bytes, {each, [](const std::optional<Record>&) {}});
+    visit_records(batch.header, bytes, {each, [](const std::optional<Record>&) {}},
+                  read == BatchRead::intact ? Check::nothing : Check::all_but_frames);
   }
   delivery_.restore(delivery);
 }
@@ -46,7 +48,8 @@ void Replay::second_pass(Chain& chain) {
   for (const ChainBatch& batch : chain.batches) {
     const std::uint64_t number = batch.header.number;
     say_progress("applying", batch, chain);
-    if (!read_batch(disk_, chain, batch, bytes)) {
+    const BatchRead read = read_batch(disk_, chain, batch, bytes);
+    if (read == BatchRead::failed) {
       log_.error(LogEvent::journal_damaged, "journal: batch " + std::to_string(number) + " cannot be read");
       continue;
     }
@@ -67,7 +70,8 @@ void Replay::second_pass(Chain& chain) {
       // The mark passes what was hit: it was acknowledged, and nobody has it any more.
       entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
     };
-    visit_records(batch.header, bytes, {each, salvage});
+    visit_records(batch.header, bytes, {each, salvage},
+                  read == BatchRead::intact ? Check::nothing : Check::everything);
     if (damaged > 0)
       log_.error(LogEvent::journal_damaged,
                  "journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));

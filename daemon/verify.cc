@@ -56,11 +56,12 @@ Verification verify_store(Disk& real, const std::string& directory) {
     const std::string name = "batch " + std::to_string(batch.header.number);
     ++found.batches;
     found.bytes += batch.header.size;
-    if (!read_batch(disk, chain, batch, bytes)) {
+    const BatchRead outcome = read_batch(disk, chain, batch, bytes);
+    if (outcome == BatchRead::failed) {
       found.damage.push_back(name + " cannot be read");
       continue;
     }
-    if (!batch_checks(batch.header, bytes))
+    if (outcome == BatchRead::damaged)
       found.damage.push_back(name + " in segment " + std::to_string(batch.segment) + " does not check");
     const auto each = [&](const Record& record) {
       ++found.records;

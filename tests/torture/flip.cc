@@ -98,7 +98,7 @@ class Map {
       if (path != "/store/store") places.push_back({path, 0, kBlockSize});
     Bytes bytes;
     for (const ChainBatch& batch : chain.batches) {
-      CPROTO_ASSERT(read_batch(life_.end.disk, chain, batch, bytes));
+      CPROTO_ASSERT(read_batch(life_.end.disk, chain, batch, bytes) != BatchRead::failed);
       add_batch(segment_path("/store/journal", batch.segment), batch, bytes);
     }
   }

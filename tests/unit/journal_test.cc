@@ -39,7 +39,7 @@ struct JournalEnd : Journal::Owner {
     found = {};
     for (const ChainBatch& batch : std::get<Chain>(chain).batches) {
       Bytes bytes;
-      if (!read_batch(disk, std::get<Chain>(chain), batch, bytes)) return "unreadable";
+      if (read_batch(disk, std::get<Chain>(chain), batch, bytes) == BatchRead::failed) return "unreadable";
       visit_records(batch.header, bytes,
                     {[&](const Record& record) { note(record); },
                      [&](const std::optional<Record>&) { survivors += "damaged "; }});
