@@ -63,8 +63,8 @@ struct Record {
 // over those that their sender made. `batch` marks it as belonging there.
 void append_record(const Record& record, std::uint64_t batch, Bytes& out);
 
-// What of a batch is compared with its checksums. Whoever reads it for the records between the runs leaves the frames to
-// who needs them, and what was found intact is not computed again while it stays in memory.
+// What of a batch is compared with its checksums. Whoever reads it for the records between the runs leaves the frames
+// to who needs them, and what was found intact is not computed again while it stays in memory.
 enum class Check : std::uint8_t {
   everything,
   all_but_frames,  // a run is taken for intact where its record's header is: its body is not to be believed

@@ -166,8 +166,8 @@ class Journal {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// STORE §5. Reads a batch, and again where it is not intact: a bad bit may be the way's, and not the medium's. A damaged
-// one is as it was read last.
+// STORE §5. Reads a batch, and again where it is not intact: a bad bit may be the way's, and not the medium's. A
+// damaged one is as it was read last.
 enum class BatchRead : std::uint8_t { failed, damaged, intact };
 BatchRead read_batch(Disk& disk, File& file, std::uint64_t offset, std::span<std::uint8_t> into,
                      const std::function<bool(ByteView)>& is_intact);

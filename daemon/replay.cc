@@ -70,8 +70,7 @@ void Replay::second_pass(Chain& chain) {
       // The mark passes what was hit: it was acknowledged, and nobody has it any more.
       entry->appended.through = std::max(entry->appended.through, Seq{record->first.value + record->count - 1});
     };
-    visit_records(batch.header, bytes, {each, salvage},
-                  read == BatchRead::intact ? Check::nothing : Check::everything);
+    visit_records(batch.header, bytes, {each, salvage}, read == BatchRead::intact ? Check::nothing : Check::everything);
     if (damaged > 0)
       log_.error(LogEvent::journal_damaged,
                  "journal: " + std::to_string(damaged) + " damaged places in batch " + std::to_string(number));

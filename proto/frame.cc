@@ -4,10 +4,6 @@
 
 namespace cproto {
 
-namespace {
-constexpr std::size_t kChecksumAt = 7;
-}
-
 const char* frame_type_name(FrameType type) {
   switch (type) {
     case FrameType::data: return "DATA";
@@ -23,15 +19,8 @@ const char* frame_type_name(FrameType type) {
   return nullptr;
 }
 
-FrameHeader decode_header(const std::uint8_t* p) {
-  return {load_be<std::uint32_t>(p),
-          static_cast<FrameType>(p[4]),
-          {load_be<std::uint16_t>(p + 5)},
-          load_be<std::uint32_t>(p + kChecksumAt)};
-}
-
 std::uint32_t frame_checksum(const std::uint8_t* frame, std::size_t payload_size) {
-  const std::uint32_t head = crc32(0, {frame, kChecksumAt});
+  const std::uint32_t head = crc32(0, {frame, kFrameChecksumAt});
   return crc32(head, {frame + kHeaderSize, payload_size});
 }
 
@@ -40,7 +29,7 @@ void encode_frame_at(std::uint8_t* out, FrameType type, WireSeq seq, ByteView pa
   out[4] = static_cast<std::uint8_t>(type);
   store_be(out + 5, seq.value);
   if (!payload.empty()) std::memcpy(out + kHeaderSize, payload.data(), payload.size());
-  store_be(out + kChecksumAt, frame_checksum(out, payload.size()));
+  store_be(out + kFrameChecksumAt, frame_checksum(out, payload.size()));
 }
 
 void encode_frame(FrameType type, WireSeq seq, ByteView payload, Bytes& out) {

@@ -16,6 +16,7 @@
 namespace cproto {
 
 inline constexpr std::size_t kHeaderSize = 11;
+inline constexpr std::size_t kFrameChecksumAt = 7;
 
 enum class FrameType : std::uint8_t {
   data = 0x01,
@@ -52,8 +53,13 @@ struct Frame {
   ByteView whole;  // header and payload
 };
 
-// Pre: at least kHeaderSize bytes at `p`.
-FrameHeader decode_header(const std::uint8_t* p);
+// Pre: at least kHeaderSize bytes at `p`. Inline: whoever walks along frames waits for the length only.
+inline FrameHeader decode_header(const std::uint8_t* p) {
+  return {load_be<std::uint32_t>(p),
+          static_cast<FrameType>(p[4]),
+          {load_be<std::uint16_t>(p + 5)},
+          load_be<std::uint32_t>(p + kFrameChecksumAt)};
+}
 
 // PROTOCOL §2.4. CRC-32 over the seven bytes before the checksum and the payload.
 // Pre: kHeaderSize + payload_size bytes at `frame`.
