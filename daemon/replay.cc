@@ -28,6 +28,7 @@ void Replay::first_pass(Chain& chain) {
   Bytes bytes;
   for (const ChainBatch& batch : chain.batches) {
     say_progress("looking at", batch, chain);
+    // Nothing of it is in the frames: these are checked where they are applied.
     const BatchRead read = read_batch(disk_, chain, batch, bytes, Check::all_but_frames);
     if (read == BatchRead::failed) continue;
     const auto each = [&](const Record& record) {

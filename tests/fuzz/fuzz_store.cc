@@ -34,6 +34,11 @@ void check_batch(const BatchHeader& header, ByteView bytes) {
                                   salvage_frames(
                                       *record, [](Seq, ByteView frame) { CPROTO_ASSERT(frame.size() >= kHeaderSize); });
                                 }});
+  const auto is_within = [&](const Record& record) {
+    CPROTO_ASSERT(record.body.data() + record.body.size() <= bytes.data() + bytes.size());
+  };
+  for (const Check check : {Check::all_but_frames, Check::nothing})
+    visit_records(header, bytes, {is_within, [](const std::optional<Record>&) {}}, check);
 }
 
 BatchHeader header_for(std::size_t used) {
