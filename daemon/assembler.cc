@@ -75,18 +75,18 @@ void Assembler::add_wanted(std::set<std::string>& paths) const {
 
 // --- from records to messages ---
 
-bool Assembler::take(const BatchPlace& place, ByteView bytes) {
+bool Assembler::take(const BatchPlace& place, ByteView bytes, bool is_intact) {
   taking_batch_ = place.number;
   inbox_.begin_batch(place.number);
   BatchHeader header;
   header.number = place.number;
   header.used = place.used;
   bool has_work = false;
-  visit_records(header, bytes,
-                {[&](const Record& record) { has_work = take_record(record) || has_work; },
-                 [&](const std::optional<Record>& record) {
-                   if (record && record->type == RecordType::frames) salvage(*record);
-                 }});
+  const auto each = [&](const Record& record) { has_work = take_record(record) || has_work; };
+  const auto damaged = [&](const std::optional<Record>& record) {
+    if (record && record->type == RecordType::frames) salvage(*record);
+  };
+  visit_records(header, bytes, {each, damaged}, is_intact ? Check::nothing : Check::everything);
   return has_work;
 }
 
@@ -142,7 +142,10 @@ void Assembler::take_frames(const Record& record) {
     rest = rest.subspan(kHeaderSize + header.payload_size);
     if (header.type == FrameType::data && !is_within) {
       if (is_replaying_) continue;
-      if (log == nullptr) log = &inbox_.log_of(session->client_id, session->channel, session->kind);
+      if (log == nullptr) {
+        log = &inbox_.log_of(session->client_id, session->channel, session->kind);
+        log->reserve(rest.size() + payload.size());
+      }
       inbox_.put(*log, session->kind, payload);
     } else {
       take_frame(*session, number, header.type, payload);

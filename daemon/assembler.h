@@ -48,8 +48,9 @@ class Assembler {
   void add_wanted(std::set<std::string>& paths) const;
 
   // --- running ---
-  // Returns whether there was anything in it that a checkpoint has to cover.
-  bool take(const BatchPlace& place, ByteView bytes);
+  // Returns whether there was anything in it that a checkpoint has to cover. `is_intact`: every byte is known to be as
+  // it was written.
+  bool take(const BatchPlace& place, ByteView bytes, bool is_intact);
   // What is to go to part files, as operations; on_spilled() once they were run, block_spills() if one failed.
   bool has_spills() const { return !spills_.empty(); }
   void add_spills(Instant now, Job& job);

@@ -209,7 +209,7 @@ bool Delivery::take_next() {
     const BatchPlace batch = std::move(queue_.front());
     queue_.pop_front();
     queued_bytes_ -= batch.size;
-    take_batch(batch, *batch.bytes);
+    take_batch(batch, *batch.bytes, true);
     return true;
   }
   if (read_blocked_until_ > now_) return false;
@@ -228,17 +228,17 @@ bool Delivery::take_next() {
                                                 "); the messages in it do not come to the inbox");
     read_failures_ = 0;
     queue_.pop_front();
-    take_batch(batch, result.ok() ? ByteView(read_buffer_) : ByteView{});
+    take_batch(batch, result.ok() ? ByteView(read_buffer_) : ByteView{}, is_intact);
     if (read_buffer_.capacity() > kRoundBytes) Bytes().swap(read_buffer_);
   });
   return false;
 }
 
-void Delivery::take_batch(const BatchPlace& place, ByteView bytes) {
+void Delivery::take_batch(const BatchPlace& place, ByteView bytes, bool is_intact) {
   taken_ = place.number;
   round_bytes_ += place.size;
   bytes_since_checkpoint_ += place.used;
-  if (!bytes.empty() && assembler_.take(place, bytes)) has_work_since_checkpoint_ = true;
+  if (!bytes.empty() && assembler_.take(place, bytes, is_intact)) has_work_since_checkpoint_ = true;
 }
 
 bool Delivery::open_logs() {

@@ -129,7 +129,7 @@ class Delivery {
   bool round_is_due() const;
   bool round_goes_on() const;
   bool take_next();
-  void take_batch(const BatchPlace& place, ByteView bytes);
+  void take_batch(const BatchPlace& place, ByteView bytes, bool is_intact);
   void remove_orphans(std::set<std::string> wanted);
   void end_recovery();
   bool checkpoint_is_due() const;

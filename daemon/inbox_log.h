@@ -9,6 +9,7 @@
 // One that is left makes room for another of its name at once: what was not written to it yet goes to that one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -61,6 +62,12 @@ struct InboxLog {
     std::uint64_t sum = 0;
     for (const LogChunk& chunk : pending) sum += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
     return sum;
+  }
+
+  // So many more are about to come.
+  void reserve(std::size_t bytes) {
+    Bytes& out = tail();
+    if (out.capacity() - out.size() < bytes) out.reserve(std::max(out.size() + bytes, out.capacity() * 2));
   }
 
   // Where the next bytes go.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,23 +20,26 @@ using ByteView = std::span<const std::uint8_t>;
 // A random 128-bit name: of a session, of a store.
 using Id128 = std::array<std::uint8_t, 16>;
 
+// From the host's order to the network's, and back. Compilers see one instruction in it; a loop they may leave one.
+template <class T>
+constexpr T swap_to_be(T value) {
+  if constexpr (std::endian::native == std::endian::big || sizeof(T) == 1) return value;
+  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+  if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+}
+
 template <class T>
 inline T load_be(const std::uint8_t* p) {
-  T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>((value << 8) | p[i]);
-  return value;
-}
-template <>
-inline std::uint8_t load_be<std::uint8_t>(const std::uint8_t* p) {
-  return *p;
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return swap_to_be(value);
 }
 
 template <class T>
 inline void store_be(std::uint8_t* p, T value) {
-  for (std::size_t i = sizeof(T); i-- > 0;) {
-    p[i] = static_cast<std::uint8_t>(value & 0xff);
-    if constexpr (sizeof(T) > 1) value = static_cast<T>(value >> 8);
-  }
+  value = swap_to_be(value);
+  std::memcpy(p, &value, sizeof value);
 }
 
 inline ByteView as_bytes(std::string_view text) {

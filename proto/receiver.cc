@@ -37,19 +37,20 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
     return broken(Error::of(ErrorCode::frame_too_large));
   MessageState& message = position_.message;
   const MessageState before = message;
-  MessageHeader header{before.is_begun ? before.kind : options_.default_kind, {}, {}, {}};
+  MessageKind kind = before.is_begun ? before.kind : options_.default_kind;
+  std::optional<MessageHeader> header;
   if (frame.type == FrameType::header) {
     auto decoded = decode_message_header(frame.payload);
     if (Error* error = std::get_if<Error>(&decoded)) return broken(std::move(*error));
     header = std::move(std::get<MessageHeader>(decoded));
+    kind = header->kind;
     // PROTOCOL §4.7. Inside a file a HEADER of its kind is there for the digest, and nowhere else is one.
-    const bool is_inside = before.is_begun && header.kind == MessageKind::file;
-    if (header.digest.has_value() != is_inside) return broken(Error::of(ErrorCode::bad_message_order));
+    const bool is_inside = before.is_begun && kind == MessageKind::file;
+    if (header->digest.has_value() != is_inside) return broken(Error::of(ErrorCode::bad_message_order));
     // §4.4. Its sender waits, as at the handshake: the frame is taken another time.
-    if (!header.channel.empty() && options_.may_use_channel && !options_.may_use_channel(header.channel))
+    if (!header->channel.empty() && options_.may_use_channel && !options_.may_use_channel(header->channel))
       return broken(Error::retry_after(ErrorCode::too_many_channels, kChannelsRetryAfter));
   }
-  const MessageKind kind = header.kind;
   const MessageStep step =
       advance(message, frame.type, outcome.number, frame.payload.size(), options_.default_kind, kind);
   if (step == MessageStep::breaks) return broken(Error::of(ErrorCode::bad_message_order));
@@ -63,7 +64,7 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
   outcome.is_file = (before.is_begun ? before.kind : kind) == MessageKind::file;
   if (step == MessageStep::abandoned) return outcome;
   if (!before.is_begun && kind == MessageKind::file)
-    if (const auto code = judge_start(header)) return refuse(outcome, *code, first);
+    if (const auto code = judge_start(header.value_or(MessageHeader{}))) return refuse(outcome, *code, first);
   if (is_too_large(before, frame, kind)) return refuse(outcome, ErrorCode::message_too_large, first);
   return outcome;
 }
