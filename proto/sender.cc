@@ -6,35 +6,11 @@
 
 namespace cproto {
 
-namespace {
-
-// Drops the used front of a vector when it is the larger half: every element moves once on the average.
-template <class T>
-void compact(std::vector<T>& items, std::size_t& head) {
-  if (head == items.size()) {
-    items.clear();
-  } else if (head * 2 > items.size()) {
-    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(head));
-  } else {
-    return;
-  }
-  head = 0;
-}
-
-}  // namespace
-
-bool Sender::has_room() const {
-  const std::uint64_t retained = store_.size() - store_head_;
-  const std::uint64_t sent = begin_of(sent_count_) - base_end_;
-  return retained < options_.retained_bytes_max && retained - sent < options_.unsent_bytes_max;
-}
-
 Seq Sender::push(FrameType type, ByteView payload, bool ends_message) {
   CPROTO_ASSERT(is_numbered(type));
   const Seq number = last_pushed().next();
-  encode_frame(type, to_wire(number), payload, store_);
-  const std::uint64_t end = begin_of(slots_in_use()) + kHeaderSize + payload.size();
-  slots_.push_back({.end = end, .ends_message = ends_message});
+  encode_frame_at(store_.add(kHeaderSize + payload.size()), type, to_wire(number), payload);
+  slots_.push_back({.end = store_.end(), .ends_message = ends_message});
   if (ends_message) ++pushed_messages_;
   return number;
 }
@@ -44,7 +20,7 @@ bool Sender::attach(const SynAck& terms) {
   if (is_fresh) {
     durable_through_ = terms.durable_through;
     durable_messages_ = pushed_messages_ = terms.durable_messages;
-    base_end_ = terms.durable_bytes + kHeaderSize * terms.durable_through.value;
+    store_.start_at(terms.durable_bytes + kHeaderSize * terms.durable_through.value);
   }
   if (!agrees_with(terms)) return false;
   forget_through(terms.durable_through);
@@ -73,9 +49,9 @@ void Sender::detach() {
   rtt_ = {};
 }
 
-ByteView Sender::bytes_of(std::uint64_t index, std::uint64_t count) const {
+ByteView Sender::frame(std::uint64_t index) const {
   const std::uint64_t begin = begin_of(index);
-  return ByteView(store_).subspan(store_head_ + (begin - base_end_), slot(index + count - 1).end - begin);
+  return store_.frame(begin, slot(index).end - begin);
 }
 
 std::uint64_t Sender::payload_total(std::uint64_t index) const {
@@ -97,9 +73,9 @@ std::size_t Sender::take_again(Instant now, Bytes& out, std::size_t bytes_max) {
     slot(i).sent_at = now;
     --resend_count_;
     ++retransmitted_;
-    const ByteView frame = bytes_of(i, 1);
-    append(out, frame);
-    bytes_max -= std::min(bytes_max, frame.size());
+    const ByteView again = frame(i);
+    append(out, again);
+    bytes_max -= std::min(bytes_max, again.size());
   }
   return bytes_max;
 }
@@ -109,7 +85,7 @@ void Sender::take_new(Instant now, Bytes& out, std::size_t bytes_max) {
   std::uint64_t end = sent_count_;
   while (may_send(end) && begin_of(end) - begin < bytes_max) slot(end++).sent_at = now;
   if (end == sent_count_) return;
-  append(out, bytes_of(sent_count_, end - sent_count_));
+  store_.copy(begin, begin_of(end), out);
   sent_count_ = end;
   highest_sent_ = std::max(highest_sent_, sent_through());
   if (!timed_) {
@@ -156,14 +132,14 @@ void Sender::forget_through(Seq durable_through) {
     if (slot(i).must_resend) --resend_count_;
     if (slot(i).ends_message) ++durable_messages_;
   }
-  const std::uint64_t end = slot(count - 1).end;
-  store_head_ += end - base_end_;
-  base_end_ = end;
+  store_.forget_before(slot(count - 1).end);
   slots_head_ += count;
   sent_count_ -= std::min(sent_count_, count);
   durable_through_ = durable_through;
-  compact(store_, store_head_);
-  compact(slots_, slots_head_);
+  // When the forgotten ones are the larger half: every slot moves once on the average.
+  if (slots_head_ * 2 <= slots_.size()) return;
+  slots_.erase(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(slots_head_));
+  slots_head_ = 0;
 }
 
 void Sender::mark_resend(std::uint64_t index) {
@@ -212,11 +188,11 @@ void Sender::recut(std::uint32_t max_packet_size) {
   Sender fresh(options_);
   fresh.durable_through_ = fresh.received_through_ = durable_through_;
   fresh.durable_messages_ = fresh.pushed_messages_ = durable_messages_;
-  fresh.base_end_ = base_end_;
+  fresh.store_.start_at(store_.begin());
   for (std::uint64_t i = 0; i < slots_in_use(); ++i) {
-    const ByteView frame = bytes_of(i, 1);
-    const FrameHeader header = decode_header(frame.data());
-    ByteView payload = frame.subspan(kHeaderSize);
+    const ByteView kept = frame(i);
+    const FrameHeader header = decode_header(kept.data());
+    ByteView payload = kept.subspan(kHeaderSize);
     while (payload.size() > max_packet_size && header.type != FrameType::header) {
       fresh.push(FrameType::fragment, payload.first(max_packet_size), false);
       payload = payload.subspan(max_packet_size);

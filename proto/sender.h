@@ -2,8 +2,7 @@
 // lets out what the window and the limits allow, and sends again what is missing. Knows nothing of what a message is or
 // of how a connection came to be.
 //
-// Frames are kept encoded, one behind the other in one buffer: letting them out is one copy, forgetting them moves a
-// mark.
+// Frames are kept encoded (frame_store.h): letting them out is one copy, forgetting them moves a mark.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "proto/control.h"
 #include "proto/frame.h"
+#include "proto/frame_store.h"
 #include "proto/handshake.h"
 #include "proto/options.h"
 #include "proto/rtt.h"
@@ -33,7 +33,10 @@ class Sender {
 
   // Whether push() may be called. False while enough waits already, so that the source is read no faster than the
   // server takes.
-  bool has_room() const;
+  bool has_room() const {
+    return store_.size() < options_.retained_bytes_max &&
+           store_.end() - begin_of(sent_count_) < options_.unsent_bytes_max;
+  }
   // Encodes one frame under the next number and returns that number. `ends_message`: DATA, or a HEADER that abandons.
   // Pre: has_room(), is_numbered(type).
   Seq push(FrameType type, ByteView payload, bool ends_message);
@@ -64,13 +67,13 @@ class Sender {
   void recut(std::uint32_t max_packet_size);
 
   Seq durable_through() const { return durable_through_; }
-  std::uint64_t durable_bytes() const { return base_end_ - kHeaderSize * durable_through_.value; }
+  std::uint64_t durable_bytes() const { return store_.begin() - kHeaderSize * durable_through_.value; }
   std::uint64_t durable_messages() const { return durable_messages_; }
   Seq sent_through() const { return durable_through_ + sent_count_; }
   Seq received_through() const { return received_through_; }
   Seq last_pushed() const { return durable_through_ + slots_in_use(); }
   // Of everything pushed in this session: payload bytes, and messages ended.
-  std::uint64_t pushed_bytes() const { return begin_of(slots_in_use()) - kHeaderSize * last_pushed().value; }
+  std::uint64_t pushed_bytes() const { return store_.end() - kHeaderSize * last_pushed().value; }
   std::uint64_t pushed_messages() const { return pushed_messages_; }
   bool all_sent() const { return sent_count_ == slots_in_use() && resend_count_ == 0; }
   // Frames sent and not known to be received: the timer runs for them.
@@ -83,7 +86,7 @@ class Sender {
 
  private:
   // One kept frame. `end` is the count of bytes ever encoded in this session up to and including it, so it gives both
-  // the place in the buffer and, less the headers, the total of payload bytes.
+  // the place in the store and, less the headers, the total of payload bytes.
   struct Slot {
     std::uint64_t end = 0;
     Instant sent_at{};
@@ -95,8 +98,8 @@ class Sender {
   std::uint64_t slots_in_use() const { return slots_.size() - slots_head_; }
   Slot& slot(std::uint64_t index) { return slots_[slots_head_ + index]; }
   const Slot& slot(std::uint64_t index) const { return slots_[slots_head_ + index]; }
-  std::uint64_t begin_of(std::uint64_t index) const { return index == 0 ? base_end_ : slot(index - 1).end; }
-  ByteView bytes_of(std::uint64_t index, std::uint64_t count) const;
+  std::uint64_t begin_of(std::uint64_t index) const { return index == 0 ? store_.begin() : slot(index - 1).end; }
+  ByteView frame(std::uint64_t index) const;
   std::uint64_t payload_total(std::uint64_t index) const;
   bool may_send(std::uint64_t index) const;
   bool agrees_with(const SynAck& terms) const;
@@ -108,13 +111,11 @@ class Sender {
 
   SenderOptions options_;
   RttEstimator rtt_;
-  Bytes store_;
-  std::size_t store_head_ = 0;
+  FrameStore store_;
   std::vector<Slot> slots_;
   std::size_t slots_head_ = 0;
   Seq durable_through_;
   Seq received_through_;
-  std::uint64_t base_end_ = 0;  // bytes encoded up to durable_through_
   std::uint64_t durable_messages_ = 0;
   std::uint64_t pushed_messages_ = 0;
   std::uint64_t sent_count_ = 0;    // of the kept frames, from the first, on this connection
