@@ -31,6 +31,11 @@ void KeptLines::take(std::size_t bytes, bool is_complete) {
   if (is_complete && gave_last_) ++lines_before_;
 }
 
+void KeptLines::take_lines(std::uint64_t lines, std::size_t bytes) {
+  lines_.take_lines(lines, bytes);
+  lines_before_ += lines;
+}
+
 bool KeptLines::knows(const Bookmark& bookmark) const { return input_.knows(read(bookmark).input); }
 
 // What is left of the line is thrown away: the session's count does not say how much that was.

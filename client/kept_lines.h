@@ -22,6 +22,8 @@ class KeptLines final : public Source {
 
   Piece peek(std::size_t packet_size) override;
   void take(std::size_t bytes, bool is_complete) override;
+  ByteView lines_at_hand() const override { return lines_.lines_at_hand(); }
+  void take_lines(std::uint64_t lines, std::size_t bytes) override;
   void skip() override;
   void stop() override { lines_.stop(); }
   bool is_drained() override { return lines_.is_drained(); }

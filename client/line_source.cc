@@ -11,9 +11,8 @@ Piece waiting() { return {Piece::Kind::wait, {}, false, {}}; }
 }  // namespace
 
 Piece LineSource::peek(std::size_t packet_size) {
-  // What a file holds is not lost by leaving it there; what came through a pipe is.
   if (failure_) return {Piece::Kind::broken, {}, false, *failure_, {}, {}};
-  if (has_failed_ || (is_stopped_ && !input_->is_stream())) return {};
+  if (is_over()) return {};
   if (is_skipping_) {
     if (auto why_not = drop_line()) return *why_not;
   }
@@ -98,6 +97,17 @@ void LineSource::take(std::size_t bytes, bool is_complete) {
   input_->consume(ends_line && ends_at_line_feed_ ? bytes + 1 : bytes);
   searched_ -= bytes;
   is_in_line_ = !ends_line;
+}
+
+ByteView LineSource::lines_at_hand() const {
+  if (failure_ || is_over() || is_skipping_ || is_in_line_) return {};
+  return input_->data();
+}
+
+// The search begins anew behind them: it had come to the end of a line before, and no further.
+void LineSource::take_lines(std::uint64_t, std::size_t bytes) {
+  input_->consume(bytes);
+  searched_ = 0;
 }
 
 void LineSource::skip() {

@@ -19,6 +19,8 @@ class LineSource final : public Source {
 
   Piece peek(std::size_t packet_size) override;
   void take(std::size_t bytes, bool is_complete) override;
+  ByteView lines_at_hand() const override;
+  void take_lines(std::uint64_t lines, std::size_t bytes) override;
   void skip() override;
   void stop() override { is_stopped_ = true; }
   // The rest of a line is being thrown away.
@@ -41,6 +43,8 @@ class LineSource final : public Source {
   // Nothing is left of the file that ended: the next read is of the one that follows.
   void cross_boundary();
   Piece last_piece();
+  // What a file holds is not lost by leaving it there; what came through a pipe is.
+  bool is_over() const { return has_failed_ || (is_stopped_ && !input_->is_stream()); }
   // Throws away to the end of the line. Nothing if it was found; else why it was not.
   std::optional<Piece> drop_line();
   Piece failed();

@@ -1,6 +1,7 @@
 #include "client/shipper.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace cproto::client {
@@ -45,7 +46,10 @@ bool Shipper::pump() {
     if (bookmarks_.is_full() || (takes_room(piece.kind) && !session_.can_send())) return moved;
     switch (piece.kind) {
       case Piece::Kind::wait: return moved;
-      case Piece::Kind::part: push(piece); break;
+      case Piece::Kind::part:
+        push(piece);
+        push_lines();
+        break;
       case Piece::Kind::broken: drop(piece.problem); break;
       case Piece::Kind::header: begin(piece); break;
       case Piece::Kind::digest:
@@ -125,6 +129,31 @@ void Shipper::push(const Piece& piece) {
   if (!sent.is_complete || !piece.is_last) return;
   message_bytes_ = 0;
   ++tally_.read;
+}
+
+// The lines that were read together with the one just pushed, as far as each becomes one frame and the server takes it.
+// There may be a million a second: nothing is done for each but to find its end and to hand it over.
+void Shipper::push_lines() {
+  if (session_.in_message() || !session_.can_send()) return;
+  const ByteView lines = source_.lines_at_hand();
+  std::uint64_t size_max = session_.max_packet_size();
+  if (message_size_max_ > 0) size_max = std::min(size_max, message_size_max_);
+  std::uint64_t count = 0;
+  std::size_t used = 0;
+  while (used < lines.size() && session_.can_send()) {
+    const ByteView rest = lines.subspan(used);
+    const void* line_feed = std::memchr(rest.data(), '\n', rest.size());
+    if (line_feed == nullptr) break;
+    const auto size = static_cast<std::size_t>(static_cast<const std::uint8_t*>(line_feed) - rest.data());
+    if (size > size_max) break;
+    if (count++ == 0) note_message();  // one frame each: the map needs no more
+    (void)session_.send(rest.first(size), true);
+    used += size + 1;
+  }
+  if (count == 0) return;
+  message_first_ = session_.sender().last_pushed();
+  tally_.read += count;
+  source_.take_lines(count, used);
 }
 
 // Too large for the server: given up while it is read, without being kept.

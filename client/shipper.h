@@ -62,6 +62,7 @@ class Shipper {
  private:
   void begin(const Piece& piece);
   void push(const Piece& piece);
+  void push_lines();
   void restart(const Piece& piece);
   void abandon();
   bool will_pause() const;

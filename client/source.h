@@ -67,6 +67,12 @@ class Source {
   virtual Piece peek(std::size_t packet_size) = 0;
   // So much of the last piece is used; `is_complete`: all of it, and with a last part the message.
   virtual void take(std::size_t bytes, bool is_complete) = 0;
+  // More that was read together with the message taken last: whole messages, each with an LF behind it that is not of
+  // it. No bookmark is due between them, nor is anything else to be told, so many may be taken at once. What is behind
+  // the last LF, and anything where this is empty, comes with peek(). Until then, as the bytes of a piece.
+  virtual ByteView lines_at_hand() const { return {}; }
+  // So many of them are used, all of each, in so many bytes with their LFs.
+  virtual void take_lines(std::uint64_t /*lines*/, std::size_t /*bytes*/) {}
   // The rest of the message under way, or of the one that could not be read, is not wanted.
   virtual void skip() = 0;
   // Reads no further. What was read and would be lost is still given.

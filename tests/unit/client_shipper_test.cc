@@ -244,6 +244,33 @@ TEST_CASE("shipper: what is too large is given up when its end is known, with a 
   CHECK(mark.place.back() == 64 + 64 + 5);
 }
 
+TEST_CASE("shipper: lines that were read together are counted, and a refused one among them is named, one by one") {
+  KeptRig rig;
+  CHECK(rig.type("a\n\nccc\nd") == "DATA, DATA, DATA");
+  CHECK(rig.tally.read == 3);
+  rig.shipper.on_refused({{ErrorCode::kind_not_accepted, {2}}, "not here"});
+  CHECK(rig.type("d\ne\n") == "DATA, DATA");
+  CHECK(rig.tally.read == 5);
+  rig.shipper.on_refused({{ErrorCode::kind_not_accepted, {5}}, "not here"});
+  REQUIRE(rig.tally.refused_named.size() == 2);
+  CHECK(rig.tally.refused_named[0].name == "line 2");
+  CHECK(rig.tally.refused_named[1].name == "line 5");
+}
+
+TEST_CASE("shipper: of lines that were read together one that is too large, or takes several frames, is told apart") {
+  KeptRig rig;
+  const std::string cut(80, 'c');
+  const std::string large(101, 'l');
+  CHECK(rig.type("a\n" + cut + "\nb\n" + large + "\nc\n") == "DATA, FRAGMENT, DATA, DATA, DATA");
+  CHECK(rig.tally.read == 5);
+  REQUIRE(rig.tally.refused_named.size() == 1);
+  CHECK(rig.tally.refused_named[0].name == "line 4");
+  CHECK(rig.marks == "lasts lasts ");  // at the beginning, and behind the line that was not sent
+  const Bookmark& mark = rig.shipper.bookmarks().all().back();
+  CHECK(mark.messages == 3);
+  CHECK(mark.place.back() == 2 + 81 + 2 + 102);
+}
+
 namespace {
 
 // Files of which nothing but a header is ever sent; a place is the number of files before it.
