@@ -20,12 +20,32 @@ struct Connector::Attempt {
   Handle<uv_tcp_t> tcp;
 };
 
+namespace {
+
+// What `host` is, if it is an address and no name: nobody is to be asked for it, and no thread is taken to do so.
+addrinfo* numeric(const std::string& host, const std::string& port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  return getaddrinfo(host.c_str(), port.c_str(), &hints, &found) == 0 ? found : nullptr;
+}
+
+}  // namespace
+
 Connector::Connector(uv_loop_t* loop, Owner* owner)
     : loop_(loop), owner_(owner), timer_(loop, [this] { on_timer(); }) {}
 
 void Connector::start(const ServerAddress& server, std::size_t rotate) {
   rotate_ = rotate;
   unreachable_ = {};
+  const std::string port = std::to_string(server.port);
+  if (addrinfo* found = numeric(server.host, port)) {
+    note_addresses(found);
+    freeaddrinfo(found);
+    return timer_.arm(0ns);
+  }
   lookup_ = new Lookup;
   lookup_->connector = this;
   lookup_->count = lookups_;
@@ -40,8 +60,7 @@ void Connector::start(const ServerAddress& server, std::size_t rotate) {
     if (lookup->connector != nullptr) lookup->connector->on_found(error, found);
     uv_freeaddrinfo(found);
   };
-  const int error = uv_getaddrinfo(loop_, &lookup_->request, on_answer, server.host.c_str(),
-                                   std::to_string(server.port).c_str(), &hints);
+  const int error = uv_getaddrinfo(loop_, &lookup_->request, on_answer, server.host.c_str(), port.c_str(), &hints);
   if (error == 0) return;
   // The name is too long or not one at all; said from the loop, like everything else.
   delete std::exchange(lookup_, nullptr);
@@ -65,12 +84,16 @@ void Connector::cancel() {
 void Connector::on_found(int error, addrinfo* found) {
   lookup_ = nullptr;
   unreachable_.lookup_error = error;
-  addresses_ = error == 0 ? alternate_families(found) : std::vector<SocketAddress>{};
+  note_addresses(error == 0 ? found : nullptr);
+  try_next();
+}
+
+void Connector::note_addresses(const addrinfo* found) {
+  addresses_ = alternate_families(found);
   if (!addresses_.empty())
     std::rotate(addresses_.begin(), addresses_.begin() + static_cast<std::ptrdiff_t>(rotate_ % addresses_.size()),
                 addresses_.end());
   next_ = 0;
-  try_next();
 }
 
 void Connector::try_next() {

@@ -45,6 +45,7 @@ class Connector {
   struct Attempt;
 
   void on_found(int error, addrinfo* found);
+  void note_addresses(const addrinfo* found);
   void try_next();
   static void on_connect(uv_connect_t* request, int error);
   void on_timer();

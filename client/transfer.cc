@@ -220,13 +220,20 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
   outcome_.terms = event.terms;
   outcome_.round_trip = now - attached_at_;
   const std::uint64_t durable_before = tally_.durable;
-  // Before anything of it is sent: a run that knows nothing of the session would send it again in another.
   const bool is_new = !saved_.session || event.terms.session != saved_.session->session;
-  if (is_new) save(now, true);
   shipper_.on_terms(event.terms);
   progress_.on_established(where_, event.terms, outcome_.congestion);
   if (tally_.durable > durable_before) last_progress_ = now;
-  if (!awaits_anything()) progress_.on_durable(now, where_);
+  if (!awaits_anything()) {
+    last_progress_ = now;  // what comes now begins to wait now
+    progress_.on_durable(now, where_);
+  }
+  if (!is_new) return;
+  // Before anything of it is sent: a run that knows nothing of the session would send it again in another. Together
+  // with the bookmark in front of the first message, which has to last, too.
+  has_bookmark_ = has_detour_ = true;
+  shipper_.pump();
+  save_bookmarks(now);
 }
 
 void Transfer::on_event(Instant now, const client_event::Acked& event) {

@@ -96,6 +96,7 @@ int TransferState::open(const std::string& directory, const std::string& name) {
   const std::optional<FileFacts> there = files_.facts_of(path_);
   if (!here || !there || here->inode != there->inode) return open(directory, name);
   file_ = std::move(opened);
+  is_name_synced_ = false;
   if (refusal_ != 0) return refusal_;
   store_be(pid.data(), static_cast<std::uint64_t>(::getpid()));
   // A disk without room for it may have the entry itself.
@@ -134,7 +135,7 @@ int TransferState::keep() {
   if (loaded_.empty()) return 0;
   if (const int error = file_->write(loaded_, synced_slot_ * kSlotSize)) return error;
   if (const int error = file_->sync()) return error;
-  if (const int error = files_.sync_directory(directory_of(path_))) return error;
+  if (const int error = sync_name()) return error;
   loaded_.clear();
   return 0;
 }
@@ -155,7 +156,15 @@ int TransferState::save(const SavedTransfer& transfer, bool must_last) {
   if (!must_last) return 0;
   if (const int error = file_->sync()) return error;
   synced_slot_ = number;
-  return files_.sync_directory(directory_of(path_));
+  return sync_name();
+}
+
+// The entry's name in its folder stays as it is until it is removed: it is synced once.
+int TransferState::sync_name() {
+  if (is_name_synced_) return 0;
+  const int error = files_.sync_directory(directory_of(path_));
+  is_name_synced_ = error == 0;
+  return error;
 }
 
 int TransferState::remove() {

@@ -60,11 +60,14 @@ class TransferState {
   void close() { file_.reset(); }
 
  private:
+  int sync_name();
+
   Files& files_;
   std::string path_;
   std::unique_ptr<OpenFile> file_;
   pid_t holder_ = 0;
   int refusal_ = 0;  // errno: it can only be read
+  bool is_name_synced_ = false;
   std::uint64_t generation_ = 0;
   std::size_t synced_slot_ = 0;
   Bytes loaded_;  // the slot that was, until it is certain to last

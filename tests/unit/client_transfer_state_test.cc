@@ -208,6 +208,31 @@ TEST_CASE("transfer state: what cannot be removed is there, and open; what may c
   CHECK_FALSE(state.is_open());
 }
 
+TEST_CASE("transfer state: that the entry is there is synced until it has been once, and no more") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    int syncs = 0;
+    bool is_broken = true;
+    files.disk.fault = [&](const FileOp& op, const std::string&) {
+      if (op.kind != FileOp::Kind::sync_directory) return 0;
+      ++syncs;
+      return is_broken ? EIO : 0;
+    };
+    CHECK(state.save(a_transfer(1), true) == EIO);
+    is_broken = false;
+    CHECK(state.save(a_transfer(2), true) == 0);
+    CHECK(state.save(a_transfer(3), true) == 0);
+    CHECK(syncs == 2);
+    files.disk.fault = nullptr;
+  }
+  files.disk.cut_power(Loss::everything);
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  CHECK(state.load());
+}
+
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
   TemporaryFolder folder;
   {

@@ -176,6 +176,53 @@ TEST_CASE(
   CHECK(rig.transfer->outcome().sentence.find("/state: No space left on device") != std::string::npos);
 }
 
+TEST_CASE(
+    "transfer: the session and the place in front of its first message are remembered in one go, before it goes out") {
+  // Texts that begin at a place that can be remembered.
+  class Placed final : public Source {
+   public:
+    Piece peek(std::size_t packet_size) override { return texts_.peek(packet_size); }
+    void take(std::size_t bytes, bool is_complete) override { texts_.take(bytes, is_complete); }
+    void skip() override { texts_.skip(); }
+    void stop() override { texts_.stop(); }
+    bool is_drained() override { return texts_.is_drained(); }
+    std::string name(std::uint64_t number) const override { return texts_.name(number); }
+    Noun noun() const override { return texts_.noun(); }
+    bool can_continue() const override { return true; }
+    std::optional<Bytes> take_bookmark() override { return std::exchange(place_, std::nullopt); }
+
+   private:
+    TextSource texts_{{"one", "two"}};
+    std::optional<Bytes> place_ = Bytes{7};
+  };
+  Rig rig(Options::Job::lines);
+  rig.source = std::make_unique<Placed>();
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    int saves = 0;
+    files.disk.fault = [&](const FileOp& op, const std::string&) {
+      if (op.kind != FileOp::Kind::sync_all) return 0;
+      ++saves;
+      CHECK(rig.said() == "SYN");
+      return 0;
+    };
+    rig.begin(&state);
+    rig.establishes();
+    CHECK(rig.said() == "SYN, ACK, DATA, DATA, DISCONNECT");
+    CHECK(saves == 1);
+  }
+  files.disk.cut_power(Loss::everything);
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  const std::optional<SavedTransfer> saved = state.load();
+  REQUIRE(saved);
+  CHECK(saved->session->session == some_terms().session);
+  REQUIRE(saved->bookmarks.size() == 1);
+  CHECK(saved->bookmarks[0].place == Bytes{7});
+}
+
 TEST_CASE("transfer: what cannot be remembered is sent all the same, and nothing is left to lead the next run astray") {
   Rig rig(Options::Job::lines);
   MemoryFiles files(1, [] { return std::int64_t{1}; });
