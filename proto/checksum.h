@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "proto/bytes.h"
 
@@ -9,5 +10,9 @@ namespace cproto {
 
 // Continues `crc` (0 to begin) over `bytes`.
 std::uint32_t crc32(std::uint32_t crc, ByteView bytes);
+
+// crc32(0, bytes), for the head of a frame: as long as libraries take for so few bytes, they take for half of the usual
+// payload.
+std::uint32_t crc32_of_seven(std::span<const std::uint8_t, 7> bytes);
 
 }  // namespace cproto

@@ -4,6 +4,14 @@
 
 namespace cproto {
 
+namespace {
+
+std::uint32_t checksum(const std::uint8_t* head, ByteView payload) {
+  return crc32(crc32_of_seven(std::span<const std::uint8_t, kFrameChecksumAt>(head, kFrameChecksumAt)), payload);
+}
+
+}  // namespace
+
 const char* frame_type_name(FrameType type) {
   switch (type) {
     case FrameType::data: return "DATA";
@@ -20,16 +28,16 @@ const char* frame_type_name(FrameType type) {
 }
 
 std::uint32_t frame_checksum(const std::uint8_t* frame, std::size_t payload_size) {
-  const std::uint32_t head = crc32(0, {frame, kFrameChecksumAt});
-  return crc32(head, {frame + kHeaderSize, payload_size});
+  return checksum(frame, {frame + kHeaderSize, payload_size});
 }
 
 void encode_frame_at(std::uint8_t* out, FrameType type, WireSeq seq, ByteView payload) {
   store_be(out, static_cast<std::uint32_t>(payload.size()));
   out[4] = static_cast<std::uint8_t>(type);
   store_be(out + 5, seq.value);
+  // Of the payload where it comes from: what was just copied is still on its way to the cache, and waited for.
+  store_be(out + kFrameChecksumAt, checksum(out, payload));
   if (!payload.empty()) std::memcpy(out + kHeaderSize, payload.data(), payload.size());
-  store_be(out + kFrameChecksumAt, frame_checksum(out, payload.size()));
 }
 
 void encode_frame(FrameType type, WireSeq seq, ByteView payload, Bytes& out) {
