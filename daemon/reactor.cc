@@ -1,5 +1,7 @@
 #include "daemon/reactor.h"
 
+#include <utility>
+
 #include "proto/assert.h"
 
 namespace cproto {
@@ -28,23 +30,61 @@ Deadlines::Deadlines(uv_loop_t* loop) {
 
 void Deadlines::set(Timed& who, Instant at) {
   who.wanted_ = at;
-  if (at < who.scheduled_) schedule(who, at);
+  if (at < (who.place_ == Timed::kNowhere ? kNever : scheduled_[who.place_].at)) schedule(who, at);
 }
 
 void Deadlines::remove(Timed& who) {
-  if (who.scheduled_ != kNever) scheduled_.erase({who.scheduled_, &who});
-  who.wanted_ = who.scheduled_ = kNever;
+  unschedule(who);
+  who.wanted_ = kNever;
 }
 
 void Deadlines::schedule(Timed& who, Instant at) {
-  if (who.scheduled_ != kNever) scheduled_.erase({who.scheduled_, &who});
-  who.scheduled_ = at;
-  if (at != kNever) scheduled_.emplace(at, &who);
+  if (who.place_ == Timed::kNowhere) {
+    scheduled_.emplace_back();
+    rise(scheduled_.size() - 1, {at, &who});
+  } else {
+    rise(who.place_, {at, &who});  // it only ever becomes earlier
+  }
   arm();
 }
 
+// The last one fills the gap.
+void Deadlines::unschedule(Timed& who) {
+  const std::size_t place = std::exchange(who.place_, Timed::kNowhere);
+  if (place == Timed::kNowhere) return;
+  const Scheduled last = scheduled_.back();
+  scheduled_.pop_back();
+  if (last.who == &who) return;
+  if (place > 0 && last.at < scheduled_[(place - 1) / 2].at)
+    rise(place, last);
+  else
+    sink(place, last);
+}
+
+void Deadlines::put(std::size_t place, const Scheduled& one) {
+  scheduled_[place] = one;
+  one.who->place_ = place;
+}
+
+void Deadlines::rise(std::size_t place, const Scheduled& one) {
+  for (std::size_t parent; place > 0 && one.at < scheduled_[parent = (place - 1) / 2].at; place = parent)
+    put(place, scheduled_[parent]);
+  put(place, one);
+}
+
+void Deadlines::sink(std::size_t place, const Scheduled& one) {
+  while (2 * place + 1 < scheduled_.size()) {
+    std::size_t child = 2 * place + 1;
+    if (child + 1 < scheduled_.size() && scheduled_[child + 1].at < scheduled_[child].at) ++child;
+    if (one.at <= scheduled_[child].at) break;
+    put(place, scheduled_[child]);
+    place = child;
+  }
+  put(place, one);
+}
+
 void Deadlines::arm() {
-  const Instant next = scheduled_.empty() ? kNever : scheduled_.begin()->first;
+  const Instant next = scheduled_.empty() ? kNever : scheduled_.front().at;
   if (next >= armed_ || next == kNever) return;
   armed_ = next;
   const auto start = [](uv_timer_t* timer) { static_cast<Deadlines*>(timer->data)->fire(); };
@@ -55,10 +95,10 @@ void Deadlines::fire() {
   armed_ = kNever;
   const Instant now = loop_time(timer_.loop);
   // Each once: somebody who asks for the past again waits for the next round of the loop, or nobody else would run.
-  for (std::size_t due = scheduled_.size(); due > 0 && !scheduled_.empty() && scheduled_.begin()->first <= now; --due) {
-    Timed& who = *scheduled_.begin()->second;
-    scheduled_.erase(scheduled_.begin());
-    who.scheduled_ = kNever;
+  for (std::size_t due = scheduled_.size(); due > 0 && !scheduled_.empty() && scheduled_.front().at <= now; --due) {
+    Timed& who = *scheduled_.front().who;
+    unschedule(who);
+    if (who.wanted_ == kNever) continue;
     if (who.wanted_ > now) {
       schedule(who, who.wanted_);
     } else {

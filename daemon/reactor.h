@@ -4,9 +4,9 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <functional>
-#include <set>
-#include <utility>
+#include <vector>
 
 #include "proto/time.h"
 
@@ -20,9 +20,9 @@ class Timed {
 
  private:
   friend class Deadlines;
+  static constexpr std::size_t kNowhere = ~std::size_t{0};
   Instant wanted_ = kNever;
-  Instant scheduled_ =
-      kNever;  // the place in the set; never later than wanted_, so that moving a deadline back is free
+  std::size_t place_ = kNowhere;  // in the heap
 };
 
 class Deadlines {
@@ -34,12 +34,23 @@ class Deadlines {
   void close();
 
  private:
+  // `at` is never later than what is wanted, so that moving a deadline back is free.
+  struct Scheduled {
+    Instant at;
+    Timed* who = nullptr;
+  };
+
   void schedule(Timed& who, Instant at);
+  void unschedule(Timed& who);
+  // The heap: nobody is due before its parent. Each moves what is to stand at `place` to where it belongs.
+  void put(std::size_t place, const Scheduled& one);
+  void rise(std::size_t place, const Scheduled& one);
+  void sink(std::size_t place, const Scheduled& one);
   void arm();
   void fire();
 
   uv_timer_t timer_{};
-  std::set<std::pair<Instant, Timed*>> scheduled_;
+  std::vector<Scheduled> scheduled_;
   Instant armed_ = kNever;
 };
 
