@@ -102,33 +102,38 @@ void Receiver::count(const Frame& frame, bool ends_message) {
 }
 
 Receiver::Outcome Receiver::keep(const Frame& frame, Seq number) {
-  const auto [at, is_new] = kept_.try_emplace(number.value);
+  if (!kept_) kept_ = std::make_unique<Kept>();
+  const auto [at, is_new] = kept_->frames.try_emplace(number.value);
   if (!is_new) return {.verdict = Verdict::duplicate, .number = number};
-  if (kept_bytes_ + frame.whole.size() > options_.reorder_bytes_max) {
-    kept_.erase(at);
+  if (kept_->bytes + frame.whole.size() > options_.reorder_bytes_max) {
+    kept_->frames.erase(at);
     return {.verdict = Verdict::dropped, .number = number};
   }
   at->second.assign(frame.whole.begin(), frame.whole.end());
-  kept_bytes_ += frame.whole.size();
+  kept_->bytes += frame.whole.size();
   return {.verdict = Verdict::kept, .number = number};
 }
 
 Bytes Receiver::take_kept() {
+  if (!kept_) return {};
+  std::map<std::uint64_t, Bytes>& frames = kept_->frames;
   // What came again in order meanwhile is not needed from here.
-  while (!kept_.empty() && kept_.begin()->first <= position_.through.value) {
-    kept_bytes_ -= kept_.begin()->second.size();
-    kept_.erase(kept_.begin());
+  while (!frames.empty() && frames.begin()->first <= position_.through.value) {
+    kept_->bytes -= frames.begin()->second.size();
+    frames.erase(frames.begin());
   }
-  if (kept_.empty() || kept_.begin()->first != expected().value) return {};
-  Bytes frame = std::move(kept_.begin()->second);
-  kept_bytes_ -= frame.size();
-  kept_.erase(kept_.begin());
+  if (frames.empty()) kept_.reset();
+  if (!kept_ || frames.begin()->first != expected().value) return {};
+  Bytes frame = std::move(frames.begin()->second);
+  kept_->bytes -= frame.size();
+  frames.erase(frames.begin());
   return frame;
 }
 
 std::vector<SeqRange> Receiver::ranges() const {
   std::vector<SeqRange> ranges;
-  for (const auto& [number, frame] : kept_) {
+  if (!kept_) return ranges;
+  for (const auto& [number, frame] : kept_->frames) {
     if (number <= position_.through.value) continue;
     if (!ranges.empty() && ranges.back().last.value + 1 == number) {
       ranges.back().last = {number};

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,11 +69,17 @@ class Receiver {
   const Position& position() const { return position_; }
   Seq expected() const { return position_.through.next(); }
   // Kept out of order, at most reorder_bytes_max.
-  std::uint64_t kept_bytes() const { return kept_bytes_; }
+  std::uint64_t kept_bytes() const { return kept_ ? kept_->bytes : 0; }
   // What was received out of order, for an ACK: at most kAckRangesMax, lowest first.
   std::vector<SeqRange> ranges() const;
 
  private:
+  // Frames ahead of their turn, by number.
+  struct Kept {
+    std::map<std::uint64_t, Bytes> frames;
+    std::uint64_t bytes = 0;
+  };
+
   Outcome take_next(const Frame& frame);
   Outcome broken(Error error) const;
   std::optional<ErrorCode> judge_start(const MessageHeader& header) const;
@@ -83,8 +90,7 @@ class Receiver {
 
   ReceiverOptions options_;
   Position position_;
-  std::map<std::uint64_t, Bytes> kept_;
-  std::uint64_t kept_bytes_ = 0;
+  std::unique_ptr<Kept> kept_;  // nothing, on a stream
 };
 
 }  // namespace cproto

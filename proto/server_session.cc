@@ -41,22 +41,25 @@ void ServerSession::receive_end(Instant) {
 
 void ServerSession::accept(Instant now, const Acceptance& acceptance) {
   CPROTO_ASSERT(state_ == State::deciding);
-  terms_ = acceptance.terms;
-  if (terms_.mode == OperationMode::step_by_step) terms_.window_size = 1;  // PROTOCOL §5.1
-  terms_.keep_alive_ms =
+  terms_ = std::make_unique<SynAck>(acceptance.terms);
+  SynAck& terms = *terms_;
+  if (terms.mode == OperationMode::step_by_step) terms.window_size = 1;  // PROTOCOL §5.1
+  terms.keep_alive_ms =
       static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.keep_alive).count());
-  window_bytes_ = std::max<std::uint64_t>(acceptance.window_bytes, terms_.max_packet_size);
-  durable_through_ = terms_.durable_through;
-  durable_bytes_ = terms_.durable_bytes;
+  window_bytes_ = std::max<std::uint64_t>(acceptance.window_bytes, terms.max_packet_size);
+  session_ = terms.session;
+  window_size_ = terms.window_size;
+  durable_through_ = terms.durable_through;
+  durable_bytes_ = terms.durable_bytes;
   reported_through_ = durable_through_;
-  refusals_unheard_ = terms_.refusals.size();
-  terms_.limit_number = durable_through_ + terms_.window_size;
-  terms_.limit_bytes = durable_bytes_ + window_bytes_;
+  refusals_unheard_ = terms.refusals.size();
+  terms.limit_number = durable_through_ + window_size_;
+  terms.limit_bytes = durable_bytes_ + window_bytes_;
   receiver_.emplace(ReceiverOptions{.transport = options_.transport,
-                                    .window_size = terms_.window_size,
-                                    .max_packet_size = terms_.max_packet_size,
+                                    .window_size = window_size_,
+                                    .max_packet_size = terms.max_packet_size,
                                     .reorder_bytes_max = window_bytes_,
-                                    .message_size_max = terms_.message_size_max,
+                                    .message_size_max = terms.message_size_max,
                                     .file_size_max = acceptance.terms.file_size_max,
                                     .default_kind = acceptance.default_kind,
                                     .may_use_channel = acceptance.may_use_channel},
@@ -134,16 +137,22 @@ bool ServerSession::takes_frames() const {
 }
 
 std::optional<ServerEvent> ServerSession::poll_event(Instant now) {
-  while (events_head_ == events_.size()) {
-    events_.clear();
-    events_head_ = 0;
-    if (state_ == State::closed) return std::nullopt;
+  while (!has_events()) {
+    if (untold_) {
+      untold_->events.clear();
+      untold_->told = 0;
+    }
+    if (state_ == State::closed) {
+      untold_.reset();
+      return std::nullopt;
+    }
     const Link::Item item = link_.next(now);
     switch (item.kind) {
       case Link::Item::Kind::none:
         flush_run();
-        if (events_.empty()) check_closing();
-        if (events_.empty()) {
+        if (!has_events()) check_closing();
+        if (!has_events()) {
+          untold_.reset();
           if (is_accepted() && received().through > std::max(durable_through_, reported_through_))
             timers_.arm_if_stopped(Timer::report, now + kReceivedReportDelay);
           check_invariants();
@@ -157,7 +166,7 @@ std::optional<ServerEvent> ServerSession::poll_event(Instant now) {
         break;
     }
   }
-  return std::move(events_[events_head_++]);
+  return std::move(untold_->events[untold_->told++]);
 }
 
 // One row a state and frame: tests/unit/session_states_test.cc.
@@ -201,16 +210,17 @@ void ServerSession::on_confirmation(Instant now, ByteView payload) {
   if (state_ == State::awaiting_syn) return fail(unexpected(FrameType::ack));
   const std::optional<Confirmation> confirmation = decode_confirmation(payload);
   if (!confirmation) return fail(malformed(FrameType::ack));
-  if (confirmation->session != terms_.session) return fail(Error::of(ErrorCode::wrong_session));
+  if (confirmation->session != session_) return fail(Error::of(ErrorCode::wrong_session));
   const bool ends = confirmation->closed_at.has_value();
   if (state_ == State::syn_received && !ends) {
     state_ = State::established;
     timers_.stop_all();
-    link_.establish(now, terms_.max_packet_size, options_.keep_alive);
+    link_.establish(now, terms_->max_packet_size, options_.keep_alive);
+    terms_.reset();
     emit(server_event::Opened{});
   } else if (state_ == State::confirming && final_was_told_ && ends) {
     if (*confirmation->closed_at != close_at_) return fail(malformed(FrameType::ack));
-    emit(server_event::Confirmed{disconnect_->end});
+    emit(server_event::Confirmed{*disconnect_});
     close();
   }
 }
@@ -304,7 +314,7 @@ void ServerSession::on_disconnect(Instant, ByteView payload) {
     must_ack_ = true;  // said again: the final ACK was lost, or is still to come
     return;
   }
-  disconnect_ = *disconnect;
+  disconnect_ = disconnect->end;
   // What came on an earlier connection need not have come again on this one, and is waited for all the same.
   close_at_ = std::max(disconnect->last, received().through);
   state_ = State::closing;
@@ -314,43 +324,46 @@ void ServerSession::on_disconnect(Instant, ByteView payload) {
 void ServerSession::check_closing() {
   if (state_ != State::closing || closing_was_told_ || durable_through_ != close_at_) return;
   closing_was_told_ = true;
-  emit(server_event::Closing{disconnect_->end});
+  emit(server_event::Closing{*disconnect_});
 }
 
 // --- events ---
 
 void ServerSession::extend_run(const Frame& frame, const Receiver::Outcome& outcome) {
-  const bool adjoins = run_.count > 0 && run_.frames.data() + run_.frames.size() == frame.whole.data();
-  if (!adjoins || run_.is_file != outcome.is_file) {
+  server_event::Received& run = untold().run;
+  const bool adjoins = run.count > 0 && run.frames.data() + run.frames.size() == frame.whole.data();
+  if (!adjoins || run.is_file != outcome.is_file) {
     flush_run();
-    run_.first = outcome.number;
-    run_.is_file = outcome.is_file;
-    run_.frames = frame.whole;
+    run.first = outcome.number;
+    run.is_file = outcome.is_file;
+    run.frames = frame.whole;
   } else {
-    run_.frames = {run_.frames.data(), run_.frames.size() + frame.whole.size()};
+    run.frames = {run.frames.data(), run.frames.size() + frame.whole.size()};
   }
-  ++run_.count;
-  run_.payload_bytes += frame.payload.size();
-  run_.after = receiver_->position();
+  ++run.count;
+  run.payload_bytes += frame.payload.size();
+  run.after = receiver_->position();
 }
 
 void ServerSession::flush_run() {
-  if (run_.count > 0) events_.emplace_back(std::exchange(run_, {}));
+  if (untold_ && untold_->run.count > 0) untold_->events.emplace_back(std::exchange(untold_->run, {}));
 }
 
 void ServerSession::emit(ServerEvent event) {
   flush_run();
-  events_.push_back(std::move(event));
+  untold().events.push_back(std::move(event));
+}
+
+ServerSession::Untold& ServerSession::untold() {
+  if (!untold_) untold_ = std::make_unique<Untold>();
+  return *untold_;
 }
 
 void ServerSession::fail(Error error, bool is_remote) {
   if (state_ == State::closed) return;
   state_ = State::closed;
   timers_.stop_all();
-  if (!is_remote) {
-    must_tell_error_ = true;
-    error_ = error;
-  }
+  if (!is_remote) error_to_tell_ = std::make_unique<Error>(error);
   emit(server_event::Ended{std::move(error), is_remote});
 }
 
@@ -366,7 +379,7 @@ Ack ServerSession::make_ack() {
   reported_through_ = received().through;
   Ack ack{.durable_through = durable_through_,
           .received_through = received().through,
-          .limit_number = durable_through_ + terms_.window_size,
+          .limit_number = durable_through_ + window_size_,
           .limit_bytes = durable_bytes_ + window_bytes_,
           .is_final = is_final_,
           .ranges = {},
@@ -407,7 +420,7 @@ void ServerSession::put_acknowledgements(Bytes& out) {
 void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
   Bytes payload;
   if (std::exchange(must_syn_ack_, false) && state_ == State::syn_received) {
-    encode_syn_ack(terms_, payload);
+    encode_syn_ack(*terms_, payload);
     put(FrameType::syn_ack, {}, payload, out);
   }
   if (takes_frames() && !is_mute()) {
@@ -425,9 +438,9 @@ void ServerSession::take_output(Instant, Bytes& out, std::size_t) {
       put(FrameType::disconnect, {}, payload, out);
     }
   }
-  if (std::exchange(must_tell_error_, false) && !is_mute()) {
+  if (const auto error = std::exchange(error_to_tell_, nullptr); error && !is_mute()) {
     payload.clear();
-    encode_error(error_, payload);
+    encode_error(*error, payload);
     put(FrameType::error, {}, payload, out);
   }
   check_invariants();

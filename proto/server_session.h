@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -142,6 +143,12 @@ class ServerSession {
 
  private:
   enum class Timer : std::uint8_t { handshake, repeat, report, confirm, count };
+  // What an input has led to and the host has not polled yet. An idle session has none.
+  struct Untold {
+    server_event::Received run;  // still growing
+    std::vector<ServerEvent> events;
+    std::size_t told = 0;  // of the events
+  };
 
   bool is_accepted() const { return receiver_.has_value(); }
   bool takes_frames() const;
@@ -162,6 +169,8 @@ class ServerSession {
   void extend_run(const Frame& frame, const Receiver::Outcome& outcome);
   void flush_run();
   void emit(ServerEvent event);
+  Untold& untold();
+  bool has_events() const { return untold_ && untold_->told < untold_->events.size(); }
   void fail(Error error, bool is_remote = false);
   void close();
   void put_refusals(Bytes& out);
@@ -178,30 +187,29 @@ class ServerSession {
   bool must_answer_ = false;
   bool must_nak_ = false;
   bool must_pause_ = false;
-  bool must_tell_error_ = false;
   bool is_final_ = false;  // the ACK owed is the last of the close
   bool final_was_told_ = false;
   Link link_;
   TimerTable<Timer> timers_;
   std::optional<Receiver> receiver_;
-  SynAck terms_;
+  std::unique_ptr<SynAck> terms_;  // until the client has confirmed them; what counts later is here:
+  SessionId session_{};
+  std::uint32_t window_size_ = 0;
   std::uint64_t window_bytes_ = 0;
   Seq durable_through_;
   std::uint64_t durable_bytes_ = 0;
   Seq reported_through_;  // the received mark last told
   Seq highest_seen_;      // of the numbers that came on this connection
-  std::optional<Disconnect> disconnect_;
+  std::optional<Disconnect::End> disconnect_;
   Seq close_at_;  // durable through here, the close can be settled
   bool closing_was_told_ = false;
   Duration pause_retry_after_{0};
   std::vector<Refusal> refusals_;     // durable: on a stream still to be told, elsewhere all of this connection
   std::size_t refusals_unheard_ = 0;  // told or to be told, and not shown by a SYN to be heard
-  Error error_;
-  server_event::Received run_;
+  std::unique_ptr<Error> error_to_tell_;
   std::vector<Bytes> kept_frames_;  // owned bytes behind views in events; until the next input
   std::uint64_t duplicates_ = 0;
-  std::vector<ServerEvent> events_;
-  std::size_t events_head_ = 0;
+  std::unique_ptr<Untold> untold_;
 };
 
 }  // namespace cproto
