@@ -10,26 +10,25 @@ namespace {
 
 constexpr Duration kLinger = 1s;
 
-// "192.0.2.9:51234", "[2001:db8::1]:51234"; `host` without the port.
-std::string peer_address(const uv_tcp_t& tcp, std::string& host) {
+// "192.0.2.9:51234", "[2001:db8::1]:51234".
+std::string peer_address(const uv_tcp_t& tcp) {
   sockaddr_storage storage{};
   int size = sizeof storage;
   if (uv_tcp_getpeername(&tcp, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return "?";
   char name[64] = "?";
   uv_ip_name(reinterpret_cast<const sockaddr*>(&storage), name, sizeof name);
-  host = name;
   if (storage.ss_family == AF_INET6) {
     const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-    return "[" + host + "]:" + std::to_string(ntohs(in6->sin6_port));
+    return "[" + std::string(name) + "]:" + std::to_string(ntohs(in6->sin6_port));
   }
-  return host + ":" + std::to_string(ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port));
+  return std::string(name) + ":" + std::to_string(ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port));
 }
 
 }  // namespace
 
 Connection::Connection(ConnectionShared& shared, std::uint64_t serial) : shared_(shared), serial_(serial) {
   uv_tcp_init(shared.reactor.loop(), &tcp_);
-  tcp_.data = write_request_.data = shutdown_request_.data = this;
+  tcp_.data = this;
 }
 
 Connection::~Connection() { shared_.reactor.deadlines().remove(*this); }
@@ -40,13 +39,19 @@ int Connection::open(int fd) {
     return error;
   }
   uv_tcp_nodelay(&tcp_, 1);
-  const std::string address = peer_address(tcp_, host_);
   const Instant now = shared_.reactor.now();
   peer_ = std::make_unique<Peer>(now, shared_.store, static_cast<Wire&>(*this), shared_.log, shared_.counters,
-                                 shared_.world, address, shared_.session, shared_.window_bytes);
+                                 shared_.world, peer_address(tcp_), shared_.session, shared_.window_bytes);
   shared_.reactor.deadlines().set(*this, now + shared_.session.handshake_timeout);
   start_reading();
   return 0;
+}
+
+std::string_view Connection::host() const {
+  if (!peer_) return {};
+  std::string_view host = peer_->address();
+  host = host.substr(0, host.rfind(':'));
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
 }
 
 void Connection::start_reading() {
@@ -78,31 +83,31 @@ void Connection::on_end() {
 }
 
 Bytes& Connection::write_buffer() {
-  output_.clear();
-  written_ = 0;
-  return output_;
+  shared_.write_buffer.clear();
+  return shared_.write_buffer;
 }
 
 // Most of what we say is small and fits the socket: one system call and no callback.
 void Connection::write() {
   if (is_closing_) return;
-  uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(output_.data()), static_cast<unsigned>(output_.size()));
+  Bytes& output = shared_.write_buffer;
+  uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(output.data()), static_cast<unsigned>(output.size()));
   const int count = uv_try_write(stream(), &buffer, 1);
-  written_ = count > 0 ? static_cast<std::size_t>(count) : 0;
-  if (written_ == output_.size()) return Bytes().swap(output_);
+  const std::size_t written = count > 0 ? static_cast<std::size_t>(count) : 0;
+  if (written == output.size()) return;
   if (count < 0 && count != UV_EAGAIN) return;  // reading will tell the same
-  buffer =
-      uv_buf_init(reinterpret_cast<char*>(output_.data() + written_), static_cast<unsigned>(output_.size() - written_));
-  is_writing_ = true;
-  uv_write(&write_request_, stream(), &buffer, 1,
+  writing_ = std::make_unique<Writing>();
+  writing_->request.data = this;
+  writing_->bytes.assign(output.begin() + static_cast<std::ptrdiff_t>(written), output.end());
+  buffer = uv_buf_init(reinterpret_cast<char*>(writing_->bytes.data()), static_cast<unsigned>(writing_->bytes.size()));
+  uv_write(&writing_->request, stream(), &buffer, 1,
            [](uv_write_t* request, int status) { static_cast<Connection*>(request->data)->on_written(status); });
 }
 
 void Connection::on_written(int status) {
-  is_writing_ = false;
+  writing_.reset();
   if (is_closing_) return;
   if (status < 0) return close();
-  Bytes().swap(output_);
   if (is_finishing_) return linger();
   peer_->on_writable();
 }
@@ -127,16 +132,16 @@ void Connection::set_reading(bool is_reading) {
 }
 
 void Connection::shut_down() {
-  if (is_shut_ || is_closing_) return;
-  is_shut_ = true;
-  uv_shutdown(&shutdown_request_, stream(), [](uv_shutdown_t*, int) {});
+  if (shutdown_request_ || is_closing_) return;
+  shutdown_request_ = std::make_unique<uv_shutdown_t>();
+  uv_shutdown(shutdown_request_.get(), stream(), [](uv_shutdown_t*, int) {});
 }
 
 void Connection::finish() {
   if (is_finishing_ || is_closing_) return;
   is_finishing_ = true;
   shared_.reactor.deadlines().set(*this, shared_.reactor.now() + kLinger);
-  if (!is_writing_) linger();
+  if (!writing_) linger();
 }
 
 // Closing with unread input would reset the connection and take our last words with it: wait for the other side to
@@ -159,7 +164,7 @@ bool Connection::refuse(const Error& error) {
   if (is_listening) {
     peer_->turn_away(error.code);
     is_finishing_ = true;
-    if (!is_writing_) {
+    if (!writing_) {
       Bytes payload;
       encode_error(error, payload);
       encode_frame(FrameType::error, {}, payload, write_buffer());

@@ -9,7 +9,7 @@
 
 #include <functional>
 #include <memory>
-#include <string>
+#include <string_view>
 
 #include "daemon/peer.h"
 #include "daemon/reactor.h"
@@ -27,7 +27,8 @@ struct ConnectionShared {
   const World& world;
   ServerOptions session;
   std::uint64_t window_bytes = 16u << 20;
-  Bytes read_buffer;                                 // one is enough: input is used up before the callback returns
+  Bytes read_buffer;                                 // one is enough: input is used up before the callback returns,
+  Bytes write_buffer = {};                           // and output offered to the socket
   std::function<void(Connection&)> on_waiting = {};  // it has stopped reading until the store has room
   std::function<void(Connection&)> on_opened = {};   // its handshake is complete
   std::function<void(Connection&)> on_closing = {};  // its descriptor is free again
@@ -46,8 +47,10 @@ class Connection final : private Wire, private Timed {
   // which only close() is to be called.
   int open(int fd);
   std::uint64_t serial() const { return serial_; }
-  // The address it comes from, without the port.
-  const std::string& host() const { return host_; }
+  // Where whoever owns it has it.
+  std::size_t place = 0;
+  // The address it comes from, without the port. Empty if it could not be opened.
+  std::string_view host() const;
 
   void on_room();
   void pause(Duration retry_after);
@@ -57,7 +60,13 @@ class Connection final : private Wire, private Timed {
   void close();
 
  private:
-  bool can_write() override { return !is_writing_ && !is_closing_; }
+  // What the socket did not take at once.
+  struct Writing {
+    uv_write_t request{};
+    Bytes bytes;
+  };
+
+  bool can_write() override { return !writing_ && !is_closing_; }
   Bytes& write_buffer() override;
   void write() override;
   void set_deadline(Instant at) override;
@@ -77,14 +86,9 @@ class Connection final : private Wire, private Timed {
   ConnectionShared& shared_;
   std::uint64_t serial_;
   uv_tcp_t tcp_{};
-  uv_write_t write_request_{};
-  uv_shutdown_t shutdown_request_{};
-  Bytes output_;             // what write() sends next
-  std::size_t written_ = 0;  // of it, by an attempt that did not take all
+  std::unique_ptr<Writing> writing_;
+  std::unique_ptr<uv_shutdown_t> shutdown_request_;  // made once
   std::unique_ptr<Peer> peer_;
-  std::string host_;
-  bool is_writing_ = false;
-  bool is_shut_ = false;
   bool is_finishing_ = false;  // nothing is read for the peer any more
   bool is_closing_ = false;
 };

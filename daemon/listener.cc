@@ -95,10 +95,7 @@ Listener::Listener(ConnectionShared& shared, const ListenerOptions& options)
   shared_.on_waiting = [this](Connection& connection) { waiting_.push_back(&connection); };
   shared_.on_opened = [this](Connection& connection) { handshakes_.erase(connection.serial()); };
   shared_.on_closing = [this](Connection& connection) { on_closing(connection); };
-  shared_.on_gone = [this](Connection& connection) {
-    connections_.erase(&connection);
-    if (connections_.empty() && on_empty_) on_empty_();
-  };
+  shared_.on_gone = [this](Connection& connection) { on_gone(connection); };
 }
 
 Listener::~Listener() { stop_listening(); }
@@ -193,13 +190,15 @@ std::unique_ptr<Listener::Problem> Listener::open_inherited() {
 void Listener::on_taken(int fd) {
   auto owned = std::make_unique<Connection>(shared_, ++last_serial_);
   Connection& connection = *owned;
-  connections_.emplace(&connection, std::move(owned));
+  connection.place = connections_.size();
+  connections_.push_back(std::move(owned));
   ++open_;
   handshakes_.emplace(connection.serial(), &connection);
   const int error = connection.open(fd);
-  ++per_address_[connection.host()];
+  const std::string host(connection.host());
+  ++per_address_[host];
   if (error != 0) return connection.close();  // gone already
-  if (const Limit limit = exceeded(connection.host()); limit != Limit::none) make_room(connection, limit);
+  if (const Limit limit = exceeded(host); limit != Limit::none) make_room(connection, limit);
 }
 
 void Listener::on_not_taken(int error) {
@@ -228,7 +227,7 @@ void Listener::make_room(Connection& newest, Limit limit) {
 }
 
 // Pre: there is one.
-Connection* Listener::oldest_handshake_of(const std::string& host) const {
+Connection* Listener::oldest_handshake_of(std::string_view host) const {
   return std::find_if(handshakes_.begin(), handshakes_.end(),
                       [&](const auto& one) { return one.second->host() == host; })
       ->second;
@@ -250,7 +249,7 @@ void Listener::say_refused(const Connection& connection, Limit limit) {
       break;
   }
   shared_.log.warn(LogEvent::too_many_connections,
-                   connection.host() + ": too many connections (" + why + "); refused" + *more,
+                   std::string(connection.host()) + ": too many connections (" + why + "); refused" + *more,
                    {.peer = connection.host(), .error = error_name(ErrorCode::too_many_connections)});
 }
 
@@ -258,18 +257,27 @@ void Listener::on_closing(Connection& connection) {
   --open_;
   handshakes_.erase(connection.serial());
   std::erase(waiting_, &connection);
-  const auto it = per_address_.find(connection.host());
+  const auto it = per_address_.find(std::string(connection.host()));
   if (it != per_address_.end() && --it->second == 0) per_address_.erase(it);
+}
+
+// The last one takes its place.
+void Listener::on_gone(const Connection& connection) {
+  const std::size_t place = connection.place;
+  std::swap(connections_[place], connections_.back());
+  connections_[place]->place = place;
+  connections_.pop_back();
+  if (connections_.empty() && on_empty_) on_empty_();
 }
 
 void Listener::stop_listening() { acceptors_.clear(); }
 
 void Listener::pause_all(Duration retry_after) {
-  for (auto& [connection, owned] : connections_) connection->pause(retry_after);
+  for (const auto& connection : connections_) connection->pause(retry_after);
 }
 
 void Listener::close_all() {
-  for (auto& [connection, owned] : connections_) connection->close();
+  for (const auto& connection : connections_) connection->close();
 }
 
 void Listener::on_room() {

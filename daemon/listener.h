@@ -83,9 +83,10 @@ class Listener {
   void on_taken(int fd);
   void on_not_taken(int error);
   void on_closing(Connection& connection);
+  void on_gone(const Connection& connection);
   Limit exceeded(const std::string& host) const;
   void make_room(Connection& newest, Limit limit);
-  Connection* oldest_handshake_of(const std::string& host) const;
+  Connection* oldest_handshake_of(std::string_view host) const;
   void say_refused(const Connection& connection, Limit limit);
 
   ConnectionShared& shared_;
@@ -94,9 +95,9 @@ class Listener {
   std::string addresses_;
   bool is_open_to_others_ = false;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
-  std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
-  std::size_t open_ = 0;                             // of the connections; the others are closing
-  std::map<std::uint64_t, Connection*> handshakes_;  // not yet complete, in the order they came
+  std::vector<std::unique_ptr<Connection>> connections_;  // each at its place
+  std::size_t open_ = 0;                                  // of the connections; the others are closing
+  std::map<std::uint64_t, Connection*> handshakes_;       // not yet complete, in the order they came
   std::unordered_map<std::string, std::uint32_t> per_address_;
   std::vector<Connection*> waiting_;
   std::function<void()> on_empty_;

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "daemon/counters.h"
@@ -63,6 +63,7 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
 
   bool is_waiting_for_room() const { return !is_reading_; }
   const ServerSession& session() const { return session_; }
+  const std::string& address() const { return log_.address(); }
 
   // --- Host, for settle() ---
   void on_event(ServerEvent& event);
@@ -111,7 +112,7 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
   OperationMode mode_ = OperationMode::burst;
   std::uint64_t duplicates_counted_ = 0;
   std::uint64_t damaged_counted_ = 0;
-  std::optional<Syn> waiting_;  // a resume, until what was received before it is durable
+  std::unique_ptr<const Syn> waiting_;  // a resume, until what was received before it is durable
   bool is_reading_ = true;
   bool is_closing_ = false;  // waits for its files to be in the inbox
   bool is_refused_ = false;
