@@ -127,12 +127,11 @@ void Peer::pause(Duration retry_after) {
 
 void Peer::on_committed() {
   if (waiting_) {
-    entry_->refusals_to_tell.clear();  // the SYN-ACK says them
-    if (is_settled()) accept(store_.registry().resumed_terms(*std::exchange(waiting_, std::nullopt), *entry_));
+    entry_->pass_over_refusals();
+    if (is_settled()) accept(store_.registry().resumed_terms(*std::exchange(waiting_, nullptr), *entry_));
     return turn();
   }
-  session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes,
-                  std::exchange(entry_->refusals_to_tell, {}));
+  session_.commit(world_.now(), entry_->durable.through, entry_->durable.bytes, entry_->take_refusals());
   ++counters_.acknowledgements;
   turn();
 }
@@ -240,7 +239,7 @@ void Peer::on_hello(const Syn& syn) {
   if (is_settled()) return accept(admission.terms);
   // PROTOCOL §3.6. The SYN-ACK speaks of all that was received; until that is durable it has to wait.
   if (const Error* trouble = store_.trouble(*entry_)) return refuse(syn, *trouble);
-  waiting_ = syn;
+  waiting_ = std::make_unique<Syn>(syn);
 }
 
 void Peer::refuse(const Syn& syn, const Error& error) {

@@ -10,7 +10,6 @@ namespace cproto {
 
 namespace {
 
-constexpr std::size_t kFirstBytes = 16;
 // A session that lasts longer is said when it began, too.
 constexpr Duration kLasting = 60s;
 
@@ -35,8 +34,9 @@ void PeerLog::write(Severity severity, LogEvent event, const std::string& line, 
 
 void PeerLog::on_input(ByteView input) {
   has_said_something_ = true;
-  if (first_bytes_.size() < kFirstBytes)
-    first_bytes_ += as_text(input.first(std::min(input.size(), kFirstBytes - first_bytes_.size())));
+  const std::size_t count = std::min(input.size(), first_bytes_.size() - first_bytes_count_);
+  std::copy_n(input.begin(), count, first_bytes_.begin() + first_bytes_count_);
+  first_bytes_count_ = static_cast<std::uint8_t>(first_bytes_count_ + count);
 }
 
 void PeerLog::on_stranger(const Error& error, const std::string& more) {
@@ -46,7 +46,7 @@ void PeerLog::on_stranger(const Error& error, const std::string& more) {
   const auto say = [&](const std::string& what) { log_.info(LogEvent::not_a_client, address_ + what + more, fields); };
   if (!has_said_something_ && !is_known) return log_.debug(address_ + " connected and closed without a word", fields);
   if (!has_said_something_) return say(" connected and said nothing; closed");
-  if (looks_like_http(first_bytes_)) return say(" speaks HTTP, not cproto; closed");
+  if (looks_like_http({first_bytes_.data(), first_bytes_count_})) return say(" speaks HTTP, not cproto; closed");
   if (first_bytes_[0] == 0x16) return say(" speaks TLS, which is not configured here; closed");
   if (!is_known) return say(" went away in the handshake");
   say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
@@ -63,15 +63,24 @@ void PeerLog::on_refused(const Syn& syn, const Error& error, std::uint64_t times
 // --- clients ---
 
 void PeerLog::on_admitted(const SessionEntry& entry, const SynAck& terms) {
-  begin_ = entry.received;
+  begin_through_ = entry.received.through;
+  begin_bytes_ = entry.received.bytes;
+  begin_messages_ = entry.received.messages;
   is_resumed_ = terms.outcome == SynAck::Outcome::resumed;
-  terms_ = std::string(terms.mode == OperationMode::burst ? "burst" : "step-by-step") + ", window " +
-           grouped(terms.window_size) + ", packets to " + format_size(terms.max_packet_size);
+  mode_ = terms.mode;
+  window_size_ = terms.window_size;
+  max_packet_size_ = terms.max_packet_size;
+}
+
+// "burst, window 32,767, packets to 64KiB"
+std::string PeerLog::terms() const {
+  return std::string(mode_ == OperationMode::burst ? "burst" : "step-by-step") + ", window " + grouped(window_size_) +
+         ", packets to " + format_size(max_packet_size_);
 }
 
 void PeerLog::on_restarted(const SessionEntry& entry) {
   write(Severity::warn, LogEvent::session_restarted,
-        name(entry) + ": its session is not known here; going on behind number " + grouped(begin_.through.value) +
+        name(entry) + ": its session is not known here; going on behind number " + grouped(begin_through_.value) +
             ". What was acknowledged before may be missing, or there twice",
         entry);
 }
@@ -80,7 +89,7 @@ void PeerLog::on_opened(const SessionEntry& entry) {
   if (!is_resumed_) return;
   write(Severity::info, LogEvent::connection_regained,
         name(entry) + " session " + short_name(entry.id) + " goes on behind " +
-            counted(begin_.messages, {"message", "messages"}) + " (" + terms_ + ")",
+            counted(begin_messages_, {"message", "messages"}) + " (" + terms() + ")",
         entry);
 }
 
@@ -88,13 +97,14 @@ void PeerLog::on_turn(Instant now, const SessionEntry& entry) {
   if (has_lasted_ || is_resumed_ || now - since_ < kLasting) return;
   has_lasted_ = true;
   write(Severity::info, LogEvent::session_began,
-        name(entry) + " session " + short_name(entry.id) + " has lasted a minute (" + terms_ + ", channel " +
+        name(entry) + " session " + short_name(entry.id) + " has lasted a minute (" + terms() + ", channel " +
             entry.channel + "): " + counted(entry.received.messages, {"message", "messages"}) + " so far",
         entry);
 }
 
 void PeerLog::on_message_refused(Instant now, const SessionEntry& entry, ErrorCode code) {
-  if (const auto more = refused_messages_.note(now))
+  if (!refused_messages_) refused_messages_ = std::make_unique<Repeats>();
+  if (const auto more = refused_messages_->note(now))
     write(Severity::warn, LogEvent::message_refused,
           name(entry) + ": a message was refused (" + error_name(code) + ")" + *more, entry, code);
 }
@@ -125,9 +135,9 @@ void PeerLog::on_lost(Instant now, const SessionEntry& entry, const Error& error
 }
 
 std::string PeerLog::account(Instant now, const SessionEntry& entry) const {
-  return name(entry) + " session " + short_name(entry.id) + " (" + terms_ +
-         "): " + counted(entry.received.messages - begin_.messages, {"message", "messages"}) + ", " +
-         human_bytes(entry.received.bytes - begin_.bytes) + " in " + human_time(now - since_) + "; ";
+  return name(entry) + " session " + short_name(entry.id) + " (" + terms() +
+         "): " + counted(entry.received.messages - begin_messages_, {"message", "messages"}) + ", " +
+         human_bytes(entry.received.bytes - begin_bytes_) + " in " + human_time(now - since_) + "; ";
 }
 
 }  // namespace cproto

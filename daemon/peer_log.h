@@ -3,6 +3,9 @@
 // CPROTO_CLIENT=…` tells a client's story from these.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <memory>
 #include <string>
 
 #include "daemon/log.h"
@@ -48,6 +51,7 @@ class PeerLog {
 
  private:
   std::string name(const SessionEntry& entry) const { return entry.client_id + " (" + address_ + ")"; }
+  std::string terms() const;
   std::string account(Instant now, const SessionEntry& entry) const;
   void write(Severity severity, LogEvent event, const std::string& line, const SessionEntry& entry,
              ErrorCode error = ErrorCode::none) const;
@@ -55,10 +59,17 @@ class PeerLog {
   Log& log_;
   std::string address_;
   Instant since_;
-  std::string first_bytes_;
-  std::string terms_;  // "burst, window 32,767, packets to 64KiB"
-  Position begin_;     // where the session stood when this connection came
-  Repeats refused_messages_;
+  // Where the session stood when this connection came.
+  Seq begin_through_;
+  std::uint64_t begin_bytes_ = 0;
+  std::uint64_t begin_messages_ = 0;
+  std::uint32_t max_packet_size_ = 0;
+  std::uint32_t window_size_ = 0;
+  OperationMode mode_ = OperationMode::burst;
+  // As many as it takes to tell what a stranger is.
+  std::array<char, 10> first_bytes_;
+  std::uint8_t first_bytes_count_ = 0;
+  std::unique_ptr<Repeats> refused_messages_;
   bool has_said_something_ = false;
   bool is_resumed_ = false;
   bool has_lasted_ = false;

@@ -106,7 +106,8 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
       entry->last_there = std::max(entry->last_there, session->last_there);
       running_time_ = std::max(running_time_, session->last_there);
       entry->attempt = std::max(entry->attempt, session->attempt);
-      entry->refusals = session->refusals;
+      entry->refusals.clear();
+      for (const Refusal& refusal : session->refusals) entry->refusals.push_back({refusal});
       // The mark is exact; what was counted before the first one was not.
       if (!has_position_[entry->index] || session->position.through > entry->appended.through)
         entry->appended = session->position;
@@ -129,7 +130,7 @@ void Replay::apply_skipped(SessionEntry& entry, const Record& record) {
   entry.appended = skipped->after;
   if (record.count > 0) entry.last_there = std::max(entry.last_there, running_time_);
   if (skipped->refusal.code == ErrorCode::none) return;
-  entry.refusals.push_back(skipped->refusal);
+  entry.refusals.push_back({skipped->refusal});
   intake_.drop_restored(entry.index);  // if it was a file
 }
 

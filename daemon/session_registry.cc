@@ -34,8 +34,8 @@ std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHo
     return refuse_or_restart(syn, holder, ErrorCode::store_behind, entry.durable.through);
   entry.attempt = syn.attempt;
   if (SessionHolder* former = std::exchange(entry.holder, &holder)) former->on_superseded();
-  std::erase_if(entry.refusals, [&](const Refusal& refusal) { return refusal.first <= syn.refusals_heard; });
-  entry.refusals_to_tell.clear();  // the SYN-ACK says them
+  std::erase_if(entry.refusals, [&](const RecordedRefusal& one) { return one.refusal.first <= syn.refusals_heard; });
+  entry.pass_over_refusals();
   return admission(syn, entry, SynAck::Outcome::resumed);
 }
 
@@ -71,7 +71,7 @@ std::variant<Admission, Error> SessionRegistry::add(const Syn& syn, SessionHolde
   SessionEntry& added = *entry;
   by_id_[added.id] = &added;
   by_index_[added.index] = std::move(entry);
-  ++sessions_of_[added.client_id][added.channel];
+  enter(sessions_of_[added.client_id], added.channel);
   Admission admission = this->admission(syn, added, SynAck::Outcome::begun);
   if (syn.client_id.empty()) admission.terms.client_id = added.client_id;
   return admission;
@@ -96,12 +96,8 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
   terms.software = "cprotod/" CPROTO_VERSION;
   const MessageState& message = entry.durable.message;
   if (message.is_begun) terms.unfinished = {message.first, message.bytes, message.kind};
-  const auto is_among = [](const std::vector<Refusal>& refusals, const Refusal& refusal) {
-    return std::find(refusals.begin(), refusals.end(), refusal) != refusals.end();
-  };
-  for (const Refusal& refusal : entry.refusals)
-    if (!is_among(entry.refusals_gathered, refusal) && !is_among(entry.refusals_flying, refusal))
-      terms.refusals.push_back(refusal);
+  for (const RecordedRefusal& one : entry.refusals)
+    if (one.stage >= RecordedRefusal::Stage::to_tell) terms.refusals.push_back(one.refusal);
   return {&entry, std::move(terms), false};
 }
 
@@ -112,7 +108,7 @@ std::optional<Error> SessionRegistry::check_names(const Syn& syn) const {
     if (folders_.contains(syn.client_id) || !has_all_clients()) return std::nullopt;
     return Error::retry_after(ErrorCode::too_many_clients, 30s);
   }
-  const bool is_new = !client->second.contains(syn.channel);
+  const bool is_new = !contains(client->second, syn.channel);
   if (is_new && options_.channels_per_client_max > 0 && client->second.size() >= options_.channels_per_client_max)
     return Error::retry_after(ErrorCode::too_many_channels, 30s);
   return std::nullopt;
@@ -134,12 +130,34 @@ std::string SessionRegistry::assign_client_id() {
 
 bool SessionRegistry::use_channel(SessionEntry& entry, const std::string& channel) {
   const std::size_t max = options_.channels_per_client_max;
-  if (max == 0 || channel == entry.channel || entry.more_channels.contains(channel)) return true;
-  auto& channels = sessions_of_[entry.client_id];
-  if (!channels.contains(channel) && channels.size() >= max) return false;
-  entry.more_channels.insert(channel);
-  ++channels[channel];
+  std::vector<std::string>& more = entry.more_channels;
+  if (max == 0 || channel == entry.channel || std::find(more.begin(), more.end(), channel) != more.end()) return true;
+  Channels& channels = sessions_of_[entry.client_id];
+  if (!contains(channels, channel) && channels.size() >= max) return false;
+  more.push_back(channel);
+  enter(channels, channel);
   return true;
+}
+
+SessionRegistry::Channels::iterator SessionRegistry::place_of(Channels& channels, const std::string& name) {
+  return std::lower_bound(channels.begin(), channels.end(), name,
+                          [](const Channel& channel, const std::string& wanted) { return channel.name < wanted; });
+}
+
+bool SessionRegistry::contains(const Channels& channels, const std::string& name) {
+  return std::binary_search(channels.begin(), channels.end(), Channel{name},
+                            [](const Channel& one, const Channel& other) { return one.name < other.name; });
+}
+
+void SessionRegistry::enter(Channels& channels, const std::string& name) {
+  auto at = place_of(channels, name);
+  if (at == channels.end() || at->name != name) at = channels.insert(at, {name, 0});
+  ++at->sessions;
+}
+
+void SessionRegistry::leave(Channels& channels, const std::string& name) {
+  const auto at = place_of(channels, name);
+  if (--at->sessions == 0) channels.erase(at);
 }
 
 void SessionRegistry::release(SessionEntry& entry, const SessionHolder& holder) {
@@ -161,11 +179,8 @@ void SessionRegistry::purge(std::uint64_t index) {
   by_id_.erase(entry.id);
   if (entry.record_batch != 0) folders_.insert(entry.client_id);  // until the inbox is looked at again
   const auto client = sessions_of_.find(entry.client_id);
-  const auto leave = [&](const std::string& channel) {
-    if (--client->second[channel] == 0) client->second.erase(channel);
-  };
-  leave(entry.channel);
-  for (const std::string& channel : entry.more_channels) leave(channel);
+  leave(client->second, entry.channel);
+  for (const std::string& channel : entry.more_channels) leave(client->second, channel);
   if (client->second.empty()) sessions_of_.erase(client);
   by_index_.erase(it);
 }
@@ -189,13 +204,15 @@ SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord&
     slot->last_there = record.last_there;
     by_id_[record.id] = slot.get();
     reserve(index);
-    ++sessions_of_[record.client_id][record.channel];
+    enter(sessions_of_[record.client_id], record.channel);
   }
   slot->attempt = std::max(slot->attempt, record.attempt);
   return *slot;
 }
 
 SessionRecord to_record(const SessionEntry& entry) {
+  std::vector<Refusal> refusals;
+  for (const RecordedRefusal& one : entry.refusals) refusals.push_back(one.refusal);
   return {.id = entry.id,
           .client_id = entry.client_id,
           .channel = entry.channel,
@@ -205,7 +222,7 @@ SessionRecord to_record(const SessionEntry& entry) {
           .max_packet_size = entry.max_packet_size,
           .last_there = entry.last_there,
           .position = entry.appended,
-          .refusals = entry.refusals};
+          .refusals = std::move(refusals)};
 }
 
 }  // namespace cproto

@@ -51,26 +51,35 @@ class SessionHolder {
   virtual void on_trouble(const Error& trouble) = 0;
 };
 
+// A refusal on its way to the client.
+struct RecordedRefusal {
+  enum class Stage : std::uint8_t {
+    gathered,  // in the batch being gathered
+    flying,    // in the batch on its way to the disk
+    to_tell,   // durable, and still to be told on this connection
+    told,      // or the next SYN-ACK tells it
+  };
+  Refusal refusal;
+  Stage stage = Stage::told;
+};
+
 struct SessionEntry {
   std::uint64_t index = 0;  // in this store's records; never used twice
   SessionId id{};
   std::string client_id;
   std::string channel;
-  std::set<std::string> more_channels;  // named by HEADERs since the start
+  std::vector<std::string> more_channels;  // named by HEADERs since the start
   std::string identity;
   MessageKind kind = MessageKind::text;
   std::uint64_t attempt = 0;
   std::uint32_t max_packet_size = 0;
-  std::uint32_t window_size = 1;           // of its connection
-  Position received;                       // what comes again is a duplicate
-  Position appended;                       // of that: handed to the journal
-  Position flying;                         // of the batch on its way to the disk
-  Position durable;                        // told, or to be told, to the client
-  std::vector<Refusal> refusals;           // recorded, and not yet shown to be known
-  std::vector<Refusal> refusals_gathered;  // of them: in the batch being gathered,
-  std::vector<Refusal> refusals_flying;    // in the batch on its way to the disk,
-  std::vector<Refusal> refusals_to_tell;   // durable, and still to be told on this connection
-  std::uint64_t record_batch = 0;          // the batch of its last session record; 0: exists in memory only
+  std::uint32_t window_size = 1;          // of its connection
+  Position received;                      // what comes again is a duplicate
+  Position appended;                      // of that: handed to the journal
+  Position flying;                        // of the batch on its way to the disk
+  Position durable;                       // told, or to be told, to the client
+  std::vector<RecordedRefusal> refusals;  // not yet shown to be known
+  std::uint64_t record_batch = 0;         // the batch of its last session record; 0: exists in memory only
   SessionHolder* holder = nullptr;
   Instant left_at = kNever;                // its last connection ended then; kNever: none has since the start
   Duration last_there{0};                  // its client: in running time of the store (STORE §4.7)
@@ -81,6 +90,23 @@ struct SessionEntry {
   bool is_flying = false;                  // something of it is in the batch on its way
   bool is_forgotten = false;               // finished; goes once delivery has passed it
 
+  // What stands at this stage goes on to that one.
+  void move_refusals(RecordedRefusal::Stage from, RecordedRefusal::Stage to) {
+    for (RecordedRefusal& one : refusals)
+      if (one.stage == from) one.stage = to;
+  }
+  // The SYN-ACK says them, or nobody is there to hear.
+  void pass_over_refusals() { move_refusals(RecordedRefusal::Stage::to_tell, RecordedRefusal::Stage::told); }
+  // Those that are to be told; they are from now on.
+  std::vector<Refusal> take_refusals() {
+    std::vector<Refusal> taken;
+    for (RecordedRefusal& one : refusals)
+      if (one.stage == RecordedRefusal::Stage::to_tell) {
+        taken.push_back(one.refusal);
+        one.stage = RecordedRefusal::Stage::told;
+      }
+    return taken;
+  }
   void note_undelivered(Seq first) {
     if (std::find(undelivered.begin(), undelivered.end(), first) == undelivered.end()) undelivered.push_back(first);
   }
@@ -146,6 +172,18 @@ class SessionRegistry {
   const std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>>& all() const { return by_index_; }
 
  private:
+  // A client's, in the order of their names.
+  struct Channel {
+    std::string name;
+    std::size_t sessions = 0;
+  };
+  using Channels = std::vector<Channel>;
+
+  static Channels::iterator place_of(Channels& channels, const std::string& name);
+  static bool contains(const Channels& channels, const std::string& name);
+  static void enter(Channels& channels, const std::string& name);
+  static void leave(Channels& channels, const std::string& name);
+
   struct IdHash {
     std::size_t operator()(const SessionId& id) const { return load_be<std::uint64_t>(id.data()); }
   };
@@ -165,8 +203,8 @@ class SessionRegistry {
   std::uint64_t next_index_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>> by_index_;
   std::unordered_map<SessionId, SessionEntry*, IdHash> by_id_;
-  std::unordered_map<std::string, std::unordered_map<std::string, std::size_t>> sessions_of_;  // by client and channel
-  std::set<std::string> folders_;                                                              // clients that have one
+  std::unordered_map<std::string, Channels> sessions_of_;  // by client
+  std::set<std::string> folders_;                          // clients that have one
 };
 
 // What a session record says of this entry now.

@@ -346,8 +346,7 @@ void Store::append_skipped(SessionEntry& entry, Seq first, std::uint32_t count, 
   journal_->append({.type = RecordType::skipped, .session = entry.index, .first = first, .count = count, .body = body});
   entry.appended = skipped.after;
   if (skipped.refusal.code == ErrorCode::none) return;
-  entry.refusals.push_back(skipped.refusal);
-  entry.refusals_gathered.push_back(skipped.refusal);
+  entry.refusals.push_back({skipped.refusal, RecordedRefusal::Stage::gathered});
 }
 
 void Store::forget(SessionEntry& entry) {
@@ -364,16 +363,11 @@ void Store::record_end(const SessionEntry& entry) {
 
 // --- what the journal says ---
 
-static void move_behind(std::vector<Refusal>& from, std::vector<Refusal>& to) {
-  to.insert(to.end(), from.begin(), from.end());
-  from.clear();
-}
-
 void Store::on_batch_started() {
   for (SessionEntry* entry : touched_) {
     entry->is_touched = false;
     entry->flying = entry->appended;
-    move_behind(entry->refusals_gathered, entry->refusals_flying);
+    entry->move_refusals(RecordedRefusal::Stage::gathered, RecordedRefusal::Stage::flying);
     if (!std::exchange(entry->is_flying, true)) flying_.push_back(entry);
   }
   touched_.clear();
@@ -391,8 +385,8 @@ void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
   for (SessionEntry* entry : durable) {
     entry->is_flying = false;
     entry->durable = entry->flying;
-    move_behind(entry->refusals_flying, entry->refusals_to_tell);
-    if (entry->holder == nullptr) entry->refusals_to_tell.clear();  // the next SYN-ACK says them
+    entry->move_refusals(RecordedRefusal::Stage::flying, RecordedRefusal::Stage::to_tell);
+    if (entry->holder == nullptr) entry->pass_over_refusals();
   }
   tell(durable, [](SessionHolder& holder) { holder.on_committed(); });
   delivery_->on_durable(world_.now(), batch);

@@ -197,7 +197,7 @@ void SessionEnd::on_committed() {
   syn.resume->acknowledged = acknowledged;
   syn.resume->acknowledged_bytes = entry->durable.bytes;
   syn.resume->acknowledged_messages = entry->durable.messages;
-  for (const Refusal& refusal : std::exchange(entry->refusals_to_tell, {})) refused.push_back(refusal);
+  for (const Refusal& refusal : entry->take_refusals()) refused.push_back(refusal);
 }
 
 }  // namespace cproto::test

@@ -187,8 +187,7 @@ TEST_CASE("session_registry: refusals are told until they were heard, and none t
   const Refusal heard{ErrorCode::message_too_large, {2}};
   const Refusal unheard{ErrorCode::message_too_large, {5}};
   const Refusal flying{ErrorCode::message_too_large, {8}};
-  entry.refusals = {heard, unheard, flying};
-  entry.refusals_flying = {flying};
+  entry.refusals = {{heard}, {unheard}, {flying, RecordedRefusal::Stage::flying}};
   Syn syn = end.resuming(entry, 5);
   syn.refusals_heard = {2};
   REQUIRE(end.admit(syn, end.second).empty());
