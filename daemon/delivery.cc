@@ -1,5 +1,7 @@
 #include "daemon/delivery.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -25,6 +27,7 @@ constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr Duration kCheckpointInterval = 1s;
 constexpr Duration kCheckpointIntervalMax = 10s;
 constexpr int kCheckpointPart = 5;
+constexpr std::size_t kCrowd = 500;  // logs closed at once
 constexpr Duration kRetry = 5s;
 
 }  // namespace
@@ -342,7 +345,17 @@ void Delivery::on_checkpoint_durable() {
   const auto parts = assembler_.on_checkpoint_durable(checkpoint_, job);
   inbox_.on_checkpoint_durable(job, files);
   journal_->release_before(checkpoint_.delivered + 1);
-  if (!job.empty()) disk_.submit(std::move(job), [parts, files](JobResult) {});
+  // What a crowd of logs took lies between what stays: the allocator gives its pages back only when asked.
+  const bool was_crowd = files.size() >= kCrowd;
+  if (!job.empty())
+    disk_.submit(std::move(job), [parts, files, was_crowd](JobResult) {
+      if (was_crowd) malloc_trim(0);
+    });
+}
+
+void Delivery::handle_timeout(Instant now) {
+  if (is_idle() && now >= inbox_.idle_at()) inbox_.close_logs();
+  pump(now);
 }
 
 Instant Delivery::next_deadline() const {
@@ -352,8 +365,8 @@ Instant Delivery::next_deadline() const {
                               round_is_over() && inbox_.is_settled();
   return std::min({read_blocked_until_ > now_ ? read_blocked_until_ : kNever,
                    !queue_.empty() && !round_is_due() ? next_round_ : kNever,
-                   may_checkpoint ? next_checkpoint_ : kNever, inbox_.next_deadline(now_), files_.next_deadline(now_),
-                   assembler_.next_deadline(now_)});
+                   may_checkpoint ? next_checkpoint_ : kNever, is_idle() ? inbox_.idle_at() : kNever,
+                   inbox_.next_deadline(now_), files_.next_deadline(now_), assembler_.next_deadline(now_)});
 }
 
 bool Delivery::is_idle() const {

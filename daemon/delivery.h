@@ -72,7 +72,7 @@ class Delivery {
 
   // --- running ---
   void on_durable(Instant now, const BatchPlace& batch);
-  void handle_timeout(Instant now) { pump(now); }
+  void handle_timeout(Instant now);
   Instant next_deadline() const;
   // Everything durable is in the inbox and checkpointed.
   bool is_idle() const;

@@ -17,6 +17,7 @@ constexpr std::uint32_t kAsideMode = 0600;
 constexpr std::size_t kLogsPerJob = 64;
 constexpr std::size_t kOpenLogs = 512;
 constexpr Duration kIdleLog = 60s;
+constexpr Duration kIdleCrowd = 5s;  // more than kOpenLogs, and nothing is written to any
 constexpr Duration kRetry = 5s;
 constexpr std::size_t kOpenOperations = 5;
 
@@ -393,7 +394,7 @@ void Inbox::complete(InboxLog& log, Instant now) {
   log.is_queued = false;
   if (!log.trouble.empty()) log_.info(LogEvent::inbox_writable, log.path + " can be written again", fields_of(log));
   log.trouble.clear();
-  log.last_written = now;
+  log.last_written = idle_since_ = now;
   const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
   if (was_rewriting || log.identity.size == log.length) return;
   log_.warn(LogEvent::inbox_changed,
@@ -521,6 +522,8 @@ std::string Inbox::over_share(const std::string& client) const {
   return it == over_share_.end() ? std::string() : it->second;
 }
 
+Instant Inbox::idle_at() const { return open_ > kOpenLogs ? idle_since_ + kIdleCrowd : kNever; }
+
 // --- checkpoints ---
 
 void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job) {
@@ -532,6 +535,7 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
     checkpoint.asides.push_back({log->aside_id, log->client_id, log->name, log->aside->written});
   }
   if (!pending_.empty()) job.push_back(file_op::sync_directory(asides_));
+  if (closes_logs_) idle_since_ = now;
   const auto open = std::count_if(logs_.begin(), logs_.end(), [](const auto& it) { return it.second->file.is_open(); });
   for (auto& [key, log] : logs_) {
     if (log->state == InboxLog::State::closed) continue;
@@ -547,6 +551,7 @@ void Inbox::begin_checkpoint(Instant now, CheckpointRecord& checkpoint, Job& job
     }
   }
   closes_logs_ = false;
+  open_ = checkpoint.logs.size();
   for (const auto& log : left_) {
     if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
     if (!log->is_queued) log->state = InboxLog::State::closing;

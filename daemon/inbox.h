@@ -90,6 +90,8 @@ class Inbox {
   // Logs that nothing is written to are closed with the next checkpoints: no second name then holds the space of one
   // that its owner removes. False: none is open.
   bool close_logs();
+  // When to do so although nothing calls for a checkpoint: many are open, and nothing has been written for a while.
+  Instant idle_at() const;
   // As Assembler::add_closes.
   void add_closes(Job& job, std::vector<std::shared_ptr<File>>& files);
 
@@ -143,6 +145,8 @@ class Inbox {
   bool is_recovering_ = false;
   bool wants_checkpoint_ = false;
   bool closes_logs_ = false;  // with the next checkpoint
+  std::size_t open_ = 0;      // logs that the last checkpoint left open
+  Instant idle_since_{};      // nothing was written, nor closed, since then
 };
 
 }  // namespace cproto

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/store_format.h"
 #include "proto/checksum.h"
@@ -118,6 +120,24 @@ TEST_CASE("store: at rest everything is delivered, checkpointed and sealed, and 
   const std::uint64_t operations = end.disk.operations();
   end.run(1h);
   CHECK(end.disk.operations() == operations);
+}
+
+TEST_CASE("store: many logs that nobody writes to any more are closed") {
+  OpenStore end;
+  std::vector<std::unique_ptr<SessionEnd>> sessions;
+  for (int i = 0; i < 520; ++i) {
+    sessions.push_back(std::make_unique<SessionEnd>(end, "host-" + std::to_string(i)));
+    REQUIRE(sessions.back()->connect().empty());
+    sessions.back()->send("hello");
+    end.sync();
+  }
+  end.run(2s);
+  CHECK(end.disk.list_directory("/store/open").size() > 512);
+  end.run(10s);
+  CHECK(end.disk.list_directory("/store/open").empty());
+  sessions.front()->send("again");
+  end.run(2s);
+  CHECK(end.log_text("host-0") == "hello\nagain\n");
 }
 
 TEST_CASE("store: a second of idleness writes a seal") {
