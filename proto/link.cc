@@ -24,7 +24,7 @@ Link::Item Link::next(Instant now) {
     case Decoder::Status::need_more: return {};
     case Decoder::Status::frame:
       last_was_damaged_ = false;
-      heard_ = 0;  // the interval begins here
+      heard_ = decoder_.unread().size();  // the interval begins here
       intervals_silent_ = 0;
       if (is_established_) deadline_ = now + keep_alive_;
       return {Item::Kind::frame, result.frame, ErrorCode::none};

@@ -44,7 +44,7 @@ class Run {
 
   // Nothing is said any more: three intervals of silence are the end.
   void finish() {
-    session_.set_reading(now_, true);
+    session_.set_reading(true);
     for (int i = 0; i < 10 && session_.next_deadline() != kNever; ++i) {
       now_ = std::max(now_, session_.next_deadline());
       session_.handle_timeout(now_);
@@ -80,7 +80,7 @@ class Run {
         if (std::exchange(is_closing_, false)) session_.settle_close(now_);
         break;
       case kPause: session_.pause(Duration(1ms) * argument); break;
-      case kReading: session_.set_reading(now_, argument % 2 == 0); break;
+      case kReading: session_.set_reading(argument % 2 == 0); break;
       case kEnd: session_.receive_end(now_); break;
     }
     poll();

@@ -147,6 +147,16 @@ TEST_CASE("link: in the middle of a frame that takes long, but not too long, the
   }
 }
 
+TEST_CASE("link: what came right behind a frame counts as what comes later") {
+  Link link = established();
+  const Bytes frame = data(2, std::string(64 * 1024, 'x'));
+  hear(link, at(0s), join({data(1, "x"), Bytes(frame.begin(), frame.begin() + 4000)}));
+  CHECK(link.check_silence(at(20s)) == Silence::ask);
+  CHECK(link.check_silence(at(40s)) == Silence::ask);
+  CHECK(link.check_silence(at(60s)) == Silence::ask);
+  CHECK(link.check_silence(at(80s)) == Silence::gone);
+}
+
 TEST_CASE("link: a frame into which nothing comes but questions is not waited for") {
   // Of a length that was damaged on the way. What it swallows is alive, and asks and answers once an interval.
   Link link = established();
