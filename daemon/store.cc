@@ -389,8 +389,9 @@ void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
     if (entry->holder == nullptr) entry->pass_over_refusals();
   }
   tell(durable, [](SessionHolder& holder) { holder.on_committed(); });
-  delivery_->on_durable(world_.now(), batch);
   intake_->on_durable(batch.number);
+  journal_->flush();  // the disk does not wait for what delivery does here
+  delivery_->on_durable(world_.now(), batch);
   if (on_room_ && room() > 0) on_room_();
 }
 
