@@ -59,7 +59,8 @@ void Connection::start_reading() {
     const auto* self = static_cast<Connection*>(handle->data);
     Bytes& shared = self->shared_.read_buffer;
     // What is read must find a place in the batch being gathered; a connection that gets none stops for a while.
-    const std::size_t room = self->is_finishing_ ? shared.size() : std::min(shared.size(), self->peer_->room());
+    std::size_t room = self->is_finishing_ ? shared.size() : std::min(shared.size(), self->peer_->room());
+    if (self->has_had_its_turn()) room = 0;
     *buffer = uv_buf_init(reinterpret_cast<char*>(shared.data()), static_cast<unsigned>(room));
   };
   const auto read = [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
@@ -68,9 +69,17 @@ void Connection::start_reading() {
   uv_read_start(stream(), allocate, read);
 }
 
+// libuv would read on for as long as there is more: the disk's answers, and everybody else, would wait for who sends
+// most.
+bool Connection::has_had_its_turn() const {
+  return shared_.reader == this && shared_.reader_round == shared_.reactor.rounds();
+}
+
 void Connection::on_read(ssize_t count) {
   if (count == 0 || is_closing_) return;
-  if (count == UV_ENOBUFS) return peer_->on_full();
+  if (count == UV_ENOBUFS) return has_had_its_turn() ? void() : peer_->on_full();
+  shared_.reader = this;
+  shared_.reader_round = shared_.reactor.rounds();
   if (count < 0) return count == UV_EOF ? on_end() : close();
   if (is_finishing_) return;  // lingering: what still comes is of no use
   peer_->receive(ByteView(shared_.read_buffer).first(static_cast<std::size_t>(count)));

@@ -19,6 +19,7 @@ namespace cproto {
 class Connection;
 
 // What all connections share: made once.
+
 struct ConnectionShared {
   Reactor& reactor;
   Store& store;
@@ -29,6 +30,8 @@ struct ConnectionShared {
   std::uint64_t window_bytes = 16u << 20;
   Bytes read_buffer;                                 // one is enough: input is used up before the callback returns,
   Bytes write_buffer = {};                           // and output offered to the socket
+  const Connection* reader = nullptr;                // who read last,
+  std::uint64_t reader_round = 0;                    // and in which round of the reactor
   std::function<void(Connection&)> on_waiting = {};  // it has stopped reading until the store has room
   std::function<void(Connection&)> on_opened = {};   // its handshake is complete
   std::function<void(Connection&)> on_closing = {};  // its descriptor is free again
@@ -76,6 +79,7 @@ class Connection final : private Wire, private Timed {
   void set_reading(bool is_reading) override;
   void on_deadline() override;
 
+  bool has_had_its_turn() const;
   void on_read(ssize_t count);
   void on_written(int status);
   void on_end();

@@ -23,7 +23,7 @@ namespace cproto {
 
 namespace {
 
-constexpr std::size_t kReadSize = 1u << 20;
+constexpr std::size_t kReadSize = 256u << 10;
 // Clients of a daemon that restarts come back so soon.
 constexpr Duration kRestartAfter = 500ms;
 // How long draining waits for clients, and then for a disk on which nothing moves.

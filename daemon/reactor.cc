@@ -118,7 +118,8 @@ Reactor::Reactor() : deadlines_(initialised(&loop_)) {
   uv_check_init(&loop_, &check_);
   check_.data = this;
   uv_check_start(&check_, [](uv_check_t* check) {
-    const auto* self = static_cast<Reactor*>(check->data);
+    auto* self = static_cast<Reactor*>(check->data);
+    ++self->rounds_;
     if (self->after_round_) self->after_round_();
   });
 }

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -66,6 +67,8 @@ class Reactor {
   Instant now();
   Deadlines& deadlines() { return deadlines_; }
 
+  // Rounds of input so far.
+  std::uint64_t rounds() const { return rounds_; }
   // Called once behind each round of input, whatever came in it.
   void set_after_round(std::function<void()> after_round) { after_round_ = std::move(after_round); }
   // Runs until stop().
@@ -76,6 +79,7 @@ class Reactor {
   uv_loop_t loop_{};
   Deadlines deadlines_;
   uv_check_t check_{};
+  std::uint64_t rounds_ = 0;
   std::function<void()> after_round_;
 };
 

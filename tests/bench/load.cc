@@ -19,7 +19,7 @@ constexpr std::size_t kReadSize = 64 * 1024;
 // So many connections are begun at once: a queue of them that is too long is not what is measured.
 constexpr std::size_t kHandshakesMax = 200;
 // What traffic made is given back by then, and what it left to do is done.
-constexpr Duration kSettle = 10s;
+constexpr Duration kSettle = 20s;
 
 class Load final : LoadConnection::Owner {
  public:
