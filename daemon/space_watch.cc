@@ -39,8 +39,7 @@ void SpaceWatch::look_now() {
   census_.list_now();
   if (bounds_clients()) measure_at_ = now();
   if (!is_watching()) return;
-  Job job{file_op::space_of_path(places_[0].directory, places_[0].space),
-          file_op::space_of_path(places_[1].directory, places_[1].space)};
+  Job job = looking_job();
   on_looked(disk_.run(job));
 }
 
@@ -58,22 +57,29 @@ void SpaceWatch::set_limits(const SpaceLimits& limits) {
 
 // --- the floor ---
 
+Job SpaceWatch::looking_job() {
+  received_ = 0;
+  undelivered_ = options_.undelivered ? options_.undelivered() : 0;
+  return {file_op::space_of_path(places_[0].directory, places_[0].space),
+          file_op::space_of_path(places_[1].directory, places_[1].space)};
+}
+
 void SpaceWatch::look() {
   is_looking_ = true;
-  received_ = 0;
-  disk_.submit({file_op::space_of_path(places_[0].directory, places_[0].space),
-                file_op::space_of_path(places_[1].directory, places_[1].space)},
-               [this, alive = alive_](JobResult result) {
-                 if (!*alive) return;
-                 is_looking_ = false;
-                 on_looked(result);
-               });
+  disk_.submit(looking_job(), [this, alive = alive_](JobResult result) {
+    if (!*alive) return;
+    is_looking_ = false;
+    on_looked(result);
+  });
 }
 
 void SpaceWatch::on_looked(const JobResult& result) {
   look_at_ = now() + kLookClosely;
   if (!is_watching()) look_at_ = kNever;
   if (!result.ok() || !is_watching()) return;
+  // What was delivered while it looked counts twice, rather than not at all.
+  std::uint64_t& inbox_free = places_[1].space.free;
+  inbox_free -= std::min(inbox_free, undelivered_);
   for (Place& place : places_) judge(place);
   const Level before = std::exchange(level_, worst().level);
   if (level_ == Level::plenty) look_at_ = now() + kLookQuiet;

@@ -34,9 +34,10 @@ struct SpaceOptions {
   std::string inbox;
   SpaceLimits limits;
   std::function<Instant()> now;
-  std::function<std::string()> time_of_day;  // "02:14", for sentences; empty: unknown
-  std::function<void()> on_listed;           // the census knows anew who has a folder
-  std::function<void()> on_below;            // again and again while it is below the floor
+  std::function<std::string()> time_of_day;    // "02:14", for sentences; empty: unknown
+  std::function<void()> on_listed;             // the census knows anew who has a folder
+  std::function<std::uint64_t()> undelivered;  // bytes received that are still to go into the inbox
+  std::function<void()> on_below;              // again and again while it is below the floor
 };
 
 class SpaceWatch {
@@ -45,7 +46,7 @@ class SpaceWatch {
   // A directory and the file system it is on.
   struct Place {
     std::string directory;
-    SpaceStatus space;
+    SpaceStatus space;        // free: behind what is still to go there
     std::uint64_t floor = 0;  // in force there
     Level level = Level::plenty;
     bool is_known = false;
@@ -83,6 +84,7 @@ class SpaceWatch {
 
  private:
   Instant now() const { return options_.now(); }
+  Job looking_job();
   void look();
   void on_looked(const JobResult& result);
   void judge(Place& place);
@@ -105,7 +107,8 @@ class SpaceWatch {
   std::array<Place, 2> places_;
   Instant look_at_ = kNever;
   bool is_looking_ = false;
-  std::uint64_t received_ = 0;                      // since the last look
+  std::uint64_t undelivered_ = 0;                   // at the last look
+  std::uint64_t received_ = 0;                      // since then
   std::uint64_t received_max_ = ~std::uint64_t{0};  // of it, before the next
   Level level_ = Level::plenty;
   std::string since_;  // time of day

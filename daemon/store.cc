@@ -170,6 +170,7 @@ void Store::watch_space() {
     space_->census().visit([&](const std::string& client) { clients.insert(client); });
     registry_->set_folders(std::move(clients));
   };
+  space.undelivered = [this] { return delivery_->backlog(world_.now()).bytes + journal_->held_bytes(); };
   space.on_below = [this] { delivery_->close_logs(world_.now()); };
   space_ = std::make_unique<SpaceWatch>(disk_, space, log_);
   space_->look_now();

@@ -206,6 +206,21 @@ TEST_CASE("space: what is received brings the next look forward") {
   CHECK(end.disk.now() < Instant{} + 10s);
 }
 
+TEST_CASE("space: what is durable and still to go into the inbox is room that is not there any more") {
+  Roomy end(kGiB + kMiB);
+  end.disk.latency = [](const Job& job) {
+    return job.front().kind == FileOp::Kind::expect_identity ? Duration(1min) : Duration(1ms);
+  };
+  for (int i = 0; i < 40; ++i) {
+    end.session.send(std::string(60'000, '.'));
+    end.sync();
+  }
+  end.run(10s);
+  CHECK(end.trouble().starts_with("disk_full: disk below its floor"));
+  end.run(5min);
+  CHECK(end.trouble().empty());
+}
+
 TEST_CASE("space: without a floor nobody looks") {
   StoreEnd end;
   REQUIRE(end.open().empty());
