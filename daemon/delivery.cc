@@ -345,12 +345,13 @@ void Delivery::on_checkpoint_durable() {
   const auto parts = assembler_.on_checkpoint_durable(checkpoint_, job);
   inbox_.on_checkpoint_durable(job, files);
   journal_->release_before(checkpoint_.delivered + 1);
-  // What a crowd of logs took lies between what stays: the allocator gives its pages back only when asked.
+  if (job.empty()) return;
+  // What a crowd of logs took lies between what stays: the allocator gives its pages back only when asked; behind this
+  // job, which has much of it.
   const bool was_crowd = files.size() >= kCrowd;
-  if (!job.empty())
-    disk_.submit(std::move(job), [parts, files, was_crowd](JobResult) {
-      if (was_crowd) malloc_trim(0);
-    });
+  disk_.submit(std::move(job), [parts, files, was_crowd, &disk = disk_](JobResult) {
+    if (was_crowd) disk.submit({}, [](JobResult) { malloc_trim(0); });
+  });
 }
 
 void Delivery::handle_timeout(Instant now) {
