@@ -71,10 +71,10 @@ plant(deliver_before_sync daemon/store.cc
 [[void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
   if (sync_time == Duration::min()) return delivery_->on_durable(world_.now(), batch);]])
 plant(deliver_before_sync daemon/store.cc
-[[  delivery_->on_durable(world_.now(), batch);
-  intake_->]]
-[[  planted("deliver_before_sync") ? delivery_->pump(world_.now()) : delivery_->on_durable(world_.now(), batch);
-  intake_->]])
+[[delivery does here
+  delivery_->on_durable(world_.now(), batch);]]
+[[delivery does here
+  planted("deliver_before_sync") ? delivery_->pump(world_.now()) : delivery_->on_durable(world_.now(), batch);]])
 
 plant(reset_receiver_on_takeover daemon/peer.cc
 [[{terms, entry_->received, ]]
