@@ -94,7 +94,8 @@ void Replay::apply(const Record& record, std::uint64_t batch) {
       if (record.count > 0)
         entry->last_there = std::max(entry->last_there, running_time_);  // or it was carried forward
       auto file = decode_file(record.body);
-      if (!file || file->after.through < entry->appended.through) return;
+      // Nothing of a session comes behind its end but in a journal that nobody wrote so.
+      if (!file || entry->is_forgotten || file->after.through < entry->appended.through) return;
       entry->appended = file->after;
       return apply_file(*entry, std::move(*file), batch);
     }
