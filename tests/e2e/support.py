@@ -26,6 +26,9 @@ BIN = pathlib.Path(os.environ.get("CPROTO_BIN", ROOT / "build" / "release" / "bi
 LONG = os.environ.get("CPROTO_E2E_LONG") == "1"
 SEED = int(os.environ.get("CPROTO_E2E_SEED") or random.SystemRandom().randrange(1 << 32))
 
+# Whoever starts us in the background of a script has us ignore it, and so would all that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # What a sanitizer takes of memory and of time tells nothing of the programs.
 SANITIZED = b"__sanitizer" in (BIN / "cprotod").read_bytes() if (BIN / "cprotod").exists() else False
 
