@@ -354,6 +354,11 @@ void Delivery::on_checkpoint_durable() {
   });
 }
 
+void Delivery::hurry(Instant now) {
+  next_round_ = now;
+  pump(now);
+}
+
 void Delivery::handle_timeout(Instant now) {
   if (is_idle() && now >= inbox_.idle_at()) inbox_.close_logs();
   pump(now);

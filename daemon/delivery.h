@@ -73,6 +73,8 @@ class Delivery {
   // --- running ---
   void on_durable(Instant now, const BatchPlace& batch);
   void handle_timeout(Instant now);
+  // Takes what is durable at once: somebody is about to look.
+  void hurry(Instant now);
   Instant next_deadline() const;
   // Everything durable is in the inbox and checkpointed.
   bool is_idle() const;

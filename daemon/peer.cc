@@ -203,6 +203,7 @@ bool Peer::finds_no_room() {
 
 // PROTOCOL §7.2. After finish everything is to be where people look for it.
 void Peer::on_closing(Disconnect::End end) {
+  store_.hurry();
   is_closing_ = end == Disconnect::End::finish && entry_ != nullptr && !Store::is_delivered(*entry_);
   if (!is_closing_) session_.settle_close(world_.now());
 }

@@ -449,6 +449,7 @@ void Store::flush() {
   intake_->set_keep_free(space_->keep_free());
   intake_->flush(world_.now());
   journal_->flush();
+  if (std::exchange(is_hurried_, false)) delivery_->hurry(world_.now());
   watch_room();
 }
 

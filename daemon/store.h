@@ -89,6 +89,9 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   void append(SessionEntry& entry, const server_event::Skipped& skipped);
   // Nothing of the session is missing where it belongs, as far as it was received and is durable.
   static bool is_delivered(const SessionEntry& entry) { return entry.undelivered.empty(); }
+  // Its client is about to end, and may look for what it sent: with this turn of the loop delivery takes what is
+  // durable.
+  void hurry() { is_hurried_ = true; }
   // Bytes that may be read for now; 0: stop reading, and go on when on_room is called.
   std::size_t room() const { return trouble_ ? 0 : journal_->room(); }
   // The same of one session, or of a connection that has none yet (nullptr).
@@ -206,6 +209,7 @@ class Store final : public Journal::Owner, public FileIntake::Owner {
   Instant trouble_said_at_{};
   Instant last_batch_{};
   Instant retry_at_ = kNever;
+  bool is_hurried_ = false;  // in this turn
   bool is_settling_ = false;
   bool is_sealed_ = false;
 };

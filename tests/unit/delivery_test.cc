@@ -638,6 +638,32 @@ TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
   CHECK(end.log_text() == expected);
 }
 
+TEST_CASE("delivery: what becomes durable right behind a round waits for the next, ten milliseconds later") {
+  OpenStore end;
+  for (const char* message : {"one", "two", "three"}) {
+    end.session.send(message);
+    end.sync();
+  }
+  end.run(3s);  // with the checkpoint
+  end.disk.latency = [](const Job&) { return Duration(100us); };
+  std::string expected = end.log_text();
+  end.session.send("four");
+  end.store->flush();
+  end.run(1ms);
+  CHECK(end.log_text() == (expected += "four\n"));
+  end.session.send("five");
+  end.store->flush();
+  end.run(8ms);
+  CHECK(end.log_text() == expected);
+  SUBCASE("or until then") { end.run(3ms); }
+  SUBCASE("but for somebody who ends") {
+    end.store->hurry();
+    end.store->flush();
+    end.run(1ms);
+  }
+  CHECK(end.log_text() == expected + "five\n");
+}
+
 TEST_CASE("delivery: a batch that comes back with a bit flipped nine times of ten is read again") {
   Random random(5);
   int reads = 0;
