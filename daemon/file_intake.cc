@@ -287,6 +287,7 @@ Instant FileIntake::next_deadline() const {
 // Within a file a step ends with a piece, where there is one: what is written later must not touch a page that was
 // synced, or that would be written twice.
 std::size_t FileIntake::units_of_step(const Session& session) const {
+  if (session.failed_units > 0) return session.failed_units;
   const std::vector<Unit>& units = session.gathered;
   std::size_t count = 1;
   for (std::uint64_t bytes = units[0].bytes.size(); count < units.size(); ++count) {
@@ -310,6 +311,7 @@ void FileIntake::begin_step(std::uint64_t index) {
   const auto end = session.gathered.begin() + static_cast<std::ptrdiff_t>(units_of_step(session));
   step_->units.assign(std::make_move_iterator(session.gathered.begin()), std::make_move_iterator(end));
   session.gathered.erase(session.gathered.begin(), end);
+  session.failed_units = 0;
   if (!session.gathered.empty()) {
     waiting_.push_back(index);
     session.since = now_;
@@ -477,6 +479,7 @@ void FileIntake::put_back(Duration wait) {
   const std::unique_ptr<Step> step = end_step();
   Session& session = sessions_.at(step->session);
   if (session.gathered.empty()) waiting_.push_back(step->session);
+  session.failed_units = step->units.size();
   session.gathered.insert(session.gathered.begin(), std::make_move_iterator(step->units.begin()),
                           std::make_move_iterator(step->units.end()));
   count_gathered(session);
