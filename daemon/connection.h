@@ -19,7 +19,6 @@ namespace cproto {
 class Connection;
 
 // What all connections share: made once.
-
 struct ConnectionShared {
   Reactor& reactor;
   Store& store;

@@ -186,8 +186,12 @@ bool Delivery::advance() {
       return false;
     }
   }
-  if (queue_.empty() || inbox_.blocked_bytes() > memory_.blocked() || files_.is_full() || !round_is_due()) return false;
-  return take_next();
+  return may_take() && round_is_due() && take_next();
+}
+
+// Whether there is something to take, and room for it.
+bool Delivery::may_take() const {
+  return !queue_.empty() && inbox_.blocked_bytes() <= memory_.blocked() && !files_.is_full();
 }
 
 // Whether nothing is left to be written, but for logs that cannot be.
@@ -201,7 +205,7 @@ bool Delivery::round_is_due() const {
 // Whether the round that was begun takes more. What cannot be read now is for another, and so is what comes behind what
 // is recovered.
 bool Delivery::round_goes_on() const {
-  return round_bytes_ > 0 && round_bytes_ < kRoundBytes && !queue_.empty() && read_failures_ == 0 &&
+  return round_bytes_ > 0 && round_bytes_ < kRoundBytes && may_take() && read_failures_ == 0 &&
          taken_ != recovered_through_;
 }
 

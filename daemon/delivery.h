@@ -128,6 +128,7 @@ class Delivery {
   bool set_aside();
   void on_written(std::size_t spills, JobResult result);
   bool round_is_over() const;
+  bool may_take() const;
   bool round_is_due() const;
   bool round_goes_on() const;
   bool take_next();

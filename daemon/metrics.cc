@@ -127,7 +127,8 @@ void add_space(Exposition& out, const SpaceWatch& space) {
     for (const auto& [of, place] : {std::pair("store", &space.store()), std::pair("inbox", &space.inbox())})
       if (place->is_known) out.sample(name, "{of=\"" + std::string(of) + "\"}", std::to_string(figure(*place)));
   };
-  each("cproto_disk_free_bytes", "Free on the file system.", [](const auto& place) { return place.space.free; });
+  each("cproto_disk_free_bytes", "Free on the file system, less what is still to be delivered to it.",
+       [](const auto& place) { return place.space.free; });
   each("cproto_disk_floor_bytes", "Senders wait while less is free.", [](const auto& place) { return place.floor; });
   out.gauge("cproto_inbox_clients_full", "Clients that wait, as their inbox is as large as it may be.",
             static_cast<double>(space.full_clients().size()));
