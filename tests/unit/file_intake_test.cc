@@ -221,6 +221,31 @@ TEST_CASE("files: a sync that fails is made again with the same bytes") {
   CHECK(end.file("a") == content);
 }
 
+TEST_CASE("files: a step that failed counts no byte that is not written, where steps became smaller meanwhile") {
+  FileEnd end;
+  SessionEnd other(end, "notes");
+  REQUIRE(other.connect() == "");
+  int syncs = 0;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return op.kind == FileOp::Kind::sync_data && path.ends_with(".file") && ++syncs == 1 ? EIO : 0;
+  };
+  const Bytes content = some_bytes(6'000'000);
+  end.session.begin_file({"big", content.size(), 0600, {}});
+  for (std::size_t at = 0; at < 3'000'000; at += 60'000)
+    end.session.send_fragment(as_text(ByteView(content).subspan(at, 60'000)));
+  end.run(4900ms);
+  CHECK(syncs == 1);
+  other.send("steps are small beside this");
+  while (end.session.acknowledged <= Seq{1} && end.disk.now() < Instant{} + 20s) end.run(1ms);
+  REQUIRE(end.session.acknowledged > Seq{1});
+  end.disk.fault = nullptr;
+  end.cut_power(Loss::everything);
+  end.reopen();
+  end.send_rest(content, (end.session.acknowledged.value - 1) * 60'000);
+  end.run(2s);
+  CHECK(end.file("big") == content);
+}
+
 TEST_CASE("files: after kill -9 and after a power cut one goes on where it was") {
   for (const bool cuts_power : {false, true}) {
     CAPTURE(cuts_power);
