@@ -239,6 +239,7 @@ TEST_CASE("files: a step that failed counts no byte that is not written, where s
   while (end.session.acknowledged <= Seq{1} && end.disk.now() < Instant{} + 20s) end.run(1ms);
   REQUIRE(end.session.acknowledged > Seq{1});
   end.disk.fault = nullptr;
+  other.lose_server();
   end.cut_power(Loss::everything);
   end.reopen();
   end.send_rest(content, (end.session.acknowledged.value - 1) * 60'000);
