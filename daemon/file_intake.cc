@@ -287,6 +287,7 @@ Instant FileIntake::next_deadline() const {
 // Within a file a step ends with a piece, where there is one: what is written later must not touch a page that was
 // synced, or that would be written twice.
 std::size_t FileIntake::units_of_step(const Session& session) const {
+  // What went through the digest counts as written when its step is done: a smaller one would count too much.
   if (session.failed_units > 0) return session.failed_units;
   const std::vector<Unit>& units = session.gathered;
   std::size_t count = 1;

@@ -141,8 +141,7 @@ class FileIntake {
     std::shared_ptr<IncomingFile> recorded;  // the one that the journal knows as not whole: it may be there, or before
     std::string client_id;
     std::vector<Unit> gathered;
-    std::size_t failed_units =
-        0;  // of them, a step that failed: its bytes went through the digest, and are written together
+    std::size_t failed_units = 0;  // at the front of them: a step that failed, and is made again as it was
     std::uint64_t gathered_bytes = 0;
     std::uint64_t gathered_numbers = 0;
     Instant since{};  // of the first gathered
