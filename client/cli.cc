@@ -48,7 +48,14 @@ class RawArguments {
     window_size_ = single("--window-size");
     max_packet_size_ = single("--max-packet-size");
     congestion_ = single("--congestion");
+    require_ = single("--require");
     timeout_ = single("--timeout");
+    key_ = single("--key");
+    ca_ = single("--ca");
+    certificate_ = single("--certificate");
+    certificate_key_ = single("--certificate-key");
+    server_name_ = single("--server-name");
+    tls_ = app_.add_flag("--tls");
     quiet_ = app_.add_flag("-q,--quiet");
     verbose_ = app_.add_flag("-v,--verbose");
     json_ = app_.add_flag("--json");
@@ -92,7 +99,14 @@ class RawArguments {
   CLI::Option* window_size_;
   CLI::Option* max_packet_size_;
   CLI::Option* congestion_;
+  CLI::Option* require_;
   CLI::Option* timeout_;
+  CLI::Option* key_;
+  CLI::Option* ca_;
+  CLI::Option* certificate_;
+  CLI::Option* certificate_key_;
+  CLI::Option* server_name_;
+  CLI::Option* tls_;
   CLI::Option* quiet_;
   CLI::Option* verbose_;
   CLI::Option* json_;
@@ -132,8 +146,8 @@ class Reader {
   Reader(const RawArguments& raw, const Surroundings& surroundings) : raw_(raw), around_(surroundings) {}
 
   std::variant<Options, Answer, UsageError> read() {
-    for (const auto step : {&Reader::read_job, &Reader::read_servers, &Reader::read_names, &Reader::read_terms,
-                            &Reader::read_timeout, &Reader::read_state})
+    for (const auto step : {&Reader::read_job, &Reader::read_servers, &Reader::read_tls, &Reader::read_names,
+                            &Reader::read_terms, &Reader::read_timeout, &Reader::read_state})
       if (auto error = (this->*step)()) return UsageError{*error};
     options_.quiet = raw_.quiet_->count() > 0;
     options_.verbose = raw_.verbose_->count() > 0;
@@ -287,6 +301,8 @@ class Reader {
     if (!is_valid_name(options_.channel)) return "channel \"" + options_.channel + "\": it has " + kAlphabet;
     const auto given = value(raw_.client_id_, "CPROTO_CLIENT_ID");
     options_.client_id = given.value_or(around_.host_name);
+    options_.client_id_is_given = given.has_value();
+    if (!given && !options_.tls.key.empty()) return std::nullopt;  // the key says it
     if (!is_valid_name(options_.client_id))
       return (given ? "client id \"" : "the host name cannot be the client id; say -i ID: \"") + options_.client_id +
              (given ? "\": it has " : "\" is not ") + kAlphabet;
@@ -314,6 +330,14 @@ class Reader {
     options_.congestion = RawArguments::value(raw_.congestion_).value_or(options_.congestion);
     if (!is_congestion_setting(options_.congestion))
       return "--congestion " + printable(options_.congestion) + ": auto, system, or a name as cubic or bbr";
+    if (const auto level = RawArguments::value(raw_.require_)) {
+      if (*level == "fsync")
+        options_.required = Require::fsync;
+      else if (*level == "replicated")
+        options_.required = Require::replicated;
+      else if (*level != "any")
+        return "--require " + printable(*level) + ": fsync, replicated or any";
+    }
     return std::nullopt;
   }
 
@@ -326,6 +350,28 @@ class Reader {
     const auto time = parse_time(is_bare ? *text + "s" : *text).value;
     if (!time || *time > kLongest) return "--timeout " + *text + ": a time like 30s, 10min or 2h; 0 is never";
     options_.timeout = *time;
+    return std::nullopt;
+  }
+
+  Wrong read_tls() {
+    TlsOptions& tls = options_.tls;
+    for (const auto& [option, path] :
+         {std::pair(raw_.key_, &tls.key), std::pair(raw_.ca_, &tls.ca), std::pair(raw_.certificate_, &tls.certificate),
+          std::pair(raw_.certificate_key_, &tls.certificate_key), std::pair(raw_.server_name_, &tls.server_name)}) {
+      const auto given = RawArguments::value(option);
+      if (given && given->empty()) return option->get_name() + " needs a value";
+      *path = given.value_or("");
+    }
+    tls.trusts_machine = raw_.tls_->count() > 0;
+    const bool has_certificate = !tls.certificate.empty();
+    if (!has_certificate && tls.ca.empty() && !tls.trusts_machine)
+      tls.key = value(raw_.key_, "CPROTO_KEY").value_or("");
+    if (has_certificate != !tls.certificate_key.empty())
+      return "--certificate FILE and --certificate-key FILE go together";
+    if (!tls.key.empty() && (has_certificate || !tls.ca.empty() || tls.trusts_machine))
+      return "--key is enough: it says who both ends are; without --certificate, --ca and --tls";
+    if (!tls.server_name.empty() && (tls.key.empty() ? !tls.is_wanted() : true))
+      return "--server-name is for servers with a certificate: with --ca FILE, --certificate FILE or --tls";
     return std::nullopt;
   }
 

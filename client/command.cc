@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "client/console.h"
+#include "client/credentials.h"
 #include "client/followed_log.h"
 #include "client/journal_source.h"
 #include "client/progress.h"
@@ -124,7 +125,17 @@ struct End {
   int signal = 0;
 };
 
-End run(const Options& options) {
+// Whose the key or the certificate is sends, if nobody else was named.
+std::optional<Problem> take_identity(const Credentials& credentials, Options& options) {
+  if (credentials.client_id.empty()) return std::nullopt;
+  if (!options.client_id_is_given) options.client_id = credentials.client_id;
+  const bool is_key = !options.tls.key.empty();  // of a certificate the server says whose it is
+  if (!is_key || options.client_id == credentials.client_id) return std::nullopt;
+  return Problem{Status::usage, options.tls.key + " is the key of " + credentials.client_id +
+                                    ", and the client id is " + options.client_id + "; leave it out"};
+}
+
+End run(Options options) {
   Loop loop;
   Console console(progress_columns(options));
   Transfer* transfer = nullptr;
@@ -138,6 +149,10 @@ End run(const Options& options) {
     if (options.json) Console::print(json_report(outcome, tally, options));
     return End{static_cast<int>(problem.status), 0};
   };
+  Credentials credentials;
+  if (const auto problem = read_credentials(options.tls, credentials)) return give_up(*problem);
+  if (const auto problem = take_identity(credentials, options)) return give_up(*problem);
+  if (!credentials.warning.empty() && !options.quiet) console.say(credentials.warning);
   UvMachine machine(loop.get());
   const auto wake = [&transfer] { transfer->wake(now()); };
   auto made = options.job == Options::Job::journal ? make_journal_source(loop.get(), options, wake, losses)
@@ -153,7 +168,7 @@ End run(const Options& options) {
   if (!saved)
     if (const auto problem = source.begin()) return give_up(*problem);
   const auto trace = [&console](const std::string& lines) { console.raw(lines); };
-  UvNetwork network(loop.get(), options.congestion);
+  UvNetwork network(loop.get(), options.congestion, credentials.tls, options.tls.server_name);
   Transfer run(network, now(), options, source, tally, progress, seeded(), state.is_open() ? &state : nullptr,
                std::move(saved), options.trace ? Transfer::TraceSink(trace) : nullptr);
   network.serve(run);

@@ -16,18 +16,21 @@ uv_stream_t* as_stream(uv_tcp_t* tcp) { return reinterpret_cast<uv_stream_t*>(tc
 
 }  // namespace
 
-Connection::Connection(Handle<uv_tcp_t> tcp)
+Connection::Connection(Handle<uv_tcp_t> tcp, std::shared_ptr<const TlsContext> tls, const std::string& server_name)
     : tcp_(std::move(tcp)),
       write_(new Write),
+      tls_(tls ? std::make_unique<TlsStream>(std::move(tls), server_name) : nullptr),
       patience_(tcp_->loop, [this] { close(reason_); }),
       read_buffer_(kReadBuffer) {
   tcp_->data = this;
   write_->request.data = write_.get();
   write_->connection = this;
   uv_tcp_nodelay(tcp_.get(), 1);
+  if (tls_) decrypted_.resize(kReadBuffer);
 }
 
 Connection::~Connection() {
+  *alive_ = false;
   if (closing_ != nullptr) closing_->data = nullptr;
   if (!write_->is_pending) return;
   write_->connection = nullptr;
@@ -37,6 +40,9 @@ Connection::~Connection() {
 void Connection::start(Owner* owner) {
   owner_ = owner;
   uv_read_start(as_stream(tcp_.get()), on_allocate, on_read);
+  if (!tls_) return;
+  tls_->start();
+  flush_tls();
 }
 
 void Connection::on_allocate(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
@@ -48,17 +54,50 @@ void Connection::on_allocate(uv_handle_t* handle, std::size_t, uv_buf_t* buffer)
 void Connection::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
   auto* self = static_cast<Connection*>(stream->data);
   if (self == nullptr || size == 0) return;
-  if (size > 0) return self->owner_->on_bytes(ByteView(self->read_buffer_).first(static_cast<std::size_t>(size)));
-  self->close(size == UV_EOF ? "the server closed the connection" : uv_strerror(static_cast<int>(size)));
+  if (size < 0)
+    return self->close(size == UV_EOF ? "the server closed the connection" : uv_strerror(static_cast<int>(size)));
+  const ByteView bytes = ByteView(self->read_buffer_).first(static_cast<std::size_t>(size));
+  self->tls_ ? self->on_encrypted(bytes) : self->owner_->on_bytes(bytes);
+}
+
+// Whoever hears of the bytes may delete the connection.
+void Connection::on_encrypted(ByteView bytes) {
+  const bool was_open = tls_->is_open();
+  tls_->receive(bytes);
+  for (ByteView plain = tls_->read(decrypted_); !plain.empty(); plain = tls_->read(decrypted_)) {
+    const std::shared_ptr<const bool> alive = alive_;
+    owner_->on_bytes(plain);
+    if (!*alive || state_ == State::closing) return;
+  }
+  flush_tls();
+  const TlsTrouble& trouble = tls_->trouble();
+  if (trouble.kind == TlsTrouble::Kind::closed) return close("the server closed the connection");
+  if (trouble.kind != TlsTrouble::Kind::none) return close("TLS fails: " + trouble.detail);
+  if (!was_open && tls_->is_open()) owner_->on_writable();
+}
+
+// What TLS has to say for itself.
+void Connection::flush_tls() {
+  if (write_->is_pending || tls_->output().empty()) return;
+  write_->bytes.swap(tls_->output());
+  tls_->output().clear();
+  send();
 }
 
 Bytes& Connection::write_buffer() {
   CPROTO_ASSERT(can_write());
-  write_->bytes.clear();
-  return write_->bytes;
+  Bytes& buffer = tls_ ? plain_ : write_->bytes;
+  buffer.clear();
+  return buffer;
 }
 
 void Connection::write() {
+  if (!tls_) return send();
+  tls_->write(plain_);
+  flush_tls();
+}
+
+void Connection::send() {
   Bytes& bytes = write_->bytes;
   uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
   const int sent = uv_try_write(as_stream(tcp_.get()), &buffer, 1);
@@ -81,6 +120,10 @@ void Connection::on_written(uv_write_t* request, int status) {
   }
   if (self->state_ == State::closing) return;
   if (status < 0) return self->on_write_failed(status);
+  if (self->tls_ && !self->tls_->output().empty()) {
+    self->flush_tls();
+    if (write->is_pending) return;
+  }
   if (self->state_ == State::finishing) return self->close({});
   self->owner_->on_writable();
 }
@@ -96,6 +139,10 @@ void Connection::on_write_failed(int error) {
 void Connection::finish() {
   if (state_ == State::broken) return close({});
   if (state_ != State::open) return;
+  if (tls_) {
+    tls_->close();
+    flush_tls();
+  }
   if (!write_->is_pending) return close({});
   state_ = State::finishing;
   patience_.arm(kPatience);
@@ -113,7 +160,8 @@ void Connection::close(std::string reason) {
     if (self == nullptr) return;
     self->closing_ = nullptr;
     const std::string why = self->reason_;
-    self->owner_->on_gone(why);
+    const TlsTrouble tls = self->tls_ ? self->tls_->trouble() : TlsTrouble{};
+    self->owner_->on_gone(why, tls);
   });
 }
 

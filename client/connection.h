@@ -1,8 +1,10 @@
-// One TCP connection that is there: bytes in, bytes out, and its end. Knows nothing of frames.
+// One TCP connection that is there, with or without TLS on it: bytes in, bytes out, and its end. Knows nothing of
+// frames.
 //
-// Happy path: start, on_bytes…, write_buffer, write, (on_writable,) finish, on_gone("").
-// Failure modes: on_gone(reason) when the other side or the network ended it. Either way on_gone comes exactly once,
-// last, and from the loop, never from within a call; the connection may be deleted in it.
+// Happy path: start, (on_writable when TLS is there,) on_bytes…, write_buffer, write, (on_writable,) finish,
+// on_gone({}).
+// Failure modes: on_gone(how) when the other side or the network ended it, or TLS failed. Either way on_gone comes
+// exactly once, last, and from the loop, never from within a call; the connection may be deleted in it.
 #pragma once
 
 #include <memory>
@@ -12,6 +14,7 @@
 #include "client/congestion.h"
 #include "client/loop.h"
 #include "proto/bytes.h"
+#include "proto/tls_stream.h"
 
 namespace cproto::client {
 
@@ -23,14 +26,15 @@ class Connection {
     virtual void on_bytes(ByteView bytes) = 0;
     // What was on its way is written.
     virtual void on_writable() = 0;
-    // `reason` is empty after finish().
-    virtual void on_gone(const std::string& reason) = 0;
+    // `reason` is empty after finish(). `tls`: what TLS failed of, if that was it.
+    virtual void on_gone(const std::string& reason, const TlsTrouble& tls) = 0;
 
    protected:
     ~Owner() = default;
   };
 
-  explicit Connection(Handle<uv_tcp_t> tcp);
+  // `tls`: nullptr for none. `server_name`: whom the server's certificate is to be for.
+  Connection(Handle<uv_tcp_t> tcp, std::shared_ptr<const TlsContext> tls, const std::string& server_name);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -39,7 +43,7 @@ class Connection {
   void start(Owner* owner);
 
   // Nothing is on its way, and nothing was ended.
-  bool can_write() const { return state_ == State::open && !write_->is_pending; }
+  bool can_write() const { return state_ == State::open && !write_->is_pending && (!tls_ || tls_->can_write()); }
   // Pre: can_write(). Empty.
   Bytes& write_buffer();
   // Sends what is in the buffer: at once as much as the system takes, the rest as it can.
@@ -66,6 +70,9 @@ class Connection {
     Connection* connection = nullptr;
   };
 
+  void on_encrypted(ByteView bytes);
+  void flush_tls();
+  void send();
   void on_write_failed(int error);
   void close(std::string reason);
   static void on_allocate(uv_handle_t* handle, std::size_t suggested, uv_buf_t* buffer);
@@ -78,8 +85,12 @@ class Connection {
   State state_ = State::open;
   std::string reason_;
   std::unique_ptr<Write> write_;
-  Timer patience_;  // how long the end waits for a peer that does not read, or for its last words
+  std::unique_ptr<TlsStream> tls_;
+  Bytes plain_;      // what is written, before it is encrypted
+  Bytes decrypted_;  // what was read
+  Timer patience_;   // how long the end waits for a peer that does not read, or for its last words
   Bytes read_buffer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace cproto::client

@@ -34,11 +34,21 @@ Where to:
   -i, --client-id ID     who sends (the host name)
   -c, --channel NAME     which log it goes to (messages)
 
+Who is who:
+      --key FILE         this client's key, as "cprotoctl key add NAME" printed it on the server: encrypts
+      --ca FILE          encrypts, and believes whose certificate this authority signed
+      --certificate FILE, --certificate-key FILE
+                         with --ca or --tls: shows this certificate
+      --tls              encrypts, and believes whom this machine believes
+      --server-name NAME the name that is to be in the server's certificate (the host of -s)
+
 How:
       --operation-mode M     burst, or step-by-step: one frame at a time (burst)
       --window-size N        frames in flight, 1 to 32767 (32767)
       --max-packet-size N    payload of a frame: 1024, 64KiB (64KiB)
       --congestion NAME      of TCP: auto is bbr on long ways, where the kernel allows it; system; cubic, bbr... (auto)
+      --require LEVEL        send only where an acknowledged message is synced to disk (fsync), or on several servers
+                             (replicated), or wherever the server calls it durable (any)
       --restart              begin anew, where an earlier run of the same command was interrupted
       --state DIR            where is remembered how far files have come ($STATE_DIRECTORY, $XDG_STATE_HOME/cproto or
                              ~/.local/state/cproto)
@@ -52,7 +62,7 @@ What is said:
       --trace            one line a frame on standard error
       --version, --help
 
-CPROTO_SERVER, CPROTO_CLIENT_ID and CPROTO_CHANNEL stand in for -s, -i and -c.
+CPROTO_SERVER, CPROTO_CLIENT_ID, CPROTO_CHANNEL and CPROTO_KEY stand in for -s, -i, -c and --key.
 
 Exit status: 0 everything is durable; 64 wrong arguments; 65 some refused for good; 66 an input is missing; 68 no such
 host; 69 server not reached; 73 no place for state; 74 reading failed; 75 nothing became durable in time; 76 not a cproto server, or not the

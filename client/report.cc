@@ -15,8 +15,6 @@ double seconds(Duration time) { return std::chrono::duration<double>(time).count
 
 const char* mode_name(OperationMode mode) { return mode == OperationMode::burst ? "burst" : "step-by-step"; }
 
-const char* durability_name(Durability durability) { return durability == Durability::fsync ? "fsync" : "unknown"; }
-
 template <class Items, class Write>
 std::string json_list(const Items& items, Write write) {
   std::vector<std::string> members;
@@ -34,7 +32,7 @@ void add_terms(const SynAck& terms, JsonObject& object) {
                           .number("window_size", terms.window_size)
                           .number("message_size_max", terms.message_size_max)
                           .number("keep_alive_ms", terms.keep_alive_ms)
-                          .text("durability", durability_name(terms.durability))
+                          .text("durability", durability_text(terms))
                           .str());
 }
 
@@ -98,7 +96,7 @@ std::string check_report(const Outcome& outcome) {
   text += std::string("mode ") + mode_name(terms.mode) + ", window " + grouped(terms.window_size) +
           " frames, packets to " + format_size(terms.max_packet_size) + ", messages to " +
           (terms.message_size_max == 0 ? "any size" : format_size(terms.message_size_max)) + ", keep-alive " +
-          format_time(keep_alive) + ", durability " + durability_name(terms.durability) + "\n";
+          format_time(keep_alive) + ", durability " + durability_text(terms) + "\n";
   text += "round trip " + human_latency(outcome.round_trip) +
           (outcome.congestion.name.empty() ? "" : ", congestion control " + congestion_clause(outcome.congestion)) +
           "\n";

@@ -28,6 +28,7 @@ ClientOptions session_options(const Options& options, const std::optional<SavedT
   if (saved) session.offer.refusals_heard = saved->refusals_heard;
   session.offer.channel = options.channel;
   session.offer.kind = options.kind;
+  session.required = options.required;
   session.offer.software = "cproto-send " CPROTO_VERSION;
   return session;
 }
@@ -179,20 +180,21 @@ void Transfer::turn(Instant now) {
   }
 }
 
-void Transfer::on_gone(Instant now, const std::string& reason) {
+void Transfer::on_gone(Instant now, const std::string& reason, const TlsTrouble& tls) {
   timers_.stop(Timer::session);
   if (is_closed_) {  // everything is durable, and where it belongs
     finish(now);
     return rest();
   }
-  const Trouble trouble = describe_loss(reason);
+  const Trouble trouble = describe_loss(reason, tls);
+  tls_trouble_ = tls.kind;
   if (!is_established_) servers_.rotate();
   session_.detach();
   on_trouble(now, trouble);
   rest();
 }
 
-Trouble Transfer::describe_loss(const std::string& reason) const {
+Trouble Transfer::describe_loss(const std::string& reason, const TlsTrouble& tls) const {
   const bool is_told = failure_ && failure_->is_remote;
   if (!is_established_ && !is_told && !greeting_.empty() && !looks_like_cproto(greeting_)) {
     Trouble trouble = not_cproto(where_, greeting_);
@@ -205,6 +207,15 @@ Trouble Transfer::describe_loss(const std::string& reason) const {
     Trouble trouble = failed(where_, failure_->error, is_told, resume ? &resume->store : nullptr);
     // No checksum tells a length that was damaged on the way. Both sides have kept to what was agreed before.
     if (failure_->error.code == ErrorCode::frame_too_large && was_established_) trouble.is_final = false;
+    return trouble;
+  }
+  if (tls.kind != TlsTrouble::Kind::none && tls.kind != TlsTrouble::Kind::closed) {
+    Trouble trouble = tls_failed(where_, tls, is_established_);
+    // What nobody has vouched for may be damage on the way, once; or what stands in for a server that restarts.
+    using Kind = TlsTrouble::Kind;
+    const bool is_proven = tls.kind != Kind::not_tls && tls.kind != Kind::old_version && tls.kind != Kind::key_unknown;
+    if (!is_proven && tls_trouble_ != tls.kind) trouble.is_final = false;
+    if (tls.kind == Kind::not_tls && was_established_) trouble.is_final = false;
     return trouble;
   }
   return lost(where_, reason, is_established_);

@@ -72,12 +72,12 @@ class Transfer final {
   // First: what was read is made durable, 10 s at the most. Second: at once.
   void interrupt(Instant now, int signal);
   void handle_timeout(Instant now);
-  // Of the network. `reason` is empty after finish().
+  // Of the network. `reason` is empty after finish(); `tls`: what TLS failed of, if that was it.
   void on_connected(Instant now, const std::string& address, const Congestion& congestion);
   void on_unreachable(Instant now, const Unreachable& unreachable);
   void on_bytes(Instant now, ByteView bytes);
   void on_writable(Instant now);
-  void on_gone(Instant now, const std::string& reason);
+  void on_gone(Instant now, const std::string& reason, const TlsTrouble& tls = {});
 
   // --- questions ---
   bool is_over() const { return state_ == State::over; }
@@ -102,7 +102,7 @@ class Transfer final {
   void on_event(Instant now, const client_event::Closed& event);
 
   void note_congestion(const Congestion& congestion);
-  Trouble describe_loss(const std::string& reason) const;
+  Trouble describe_loss(const std::string& reason, const TlsTrouble& tls) const;
   void on_trouble(Instant now, const Trouble& trouble);
   std::string with_count(const std::string& sentence) const;
   bool is_hopeless(const Trouble& trouble) const;
@@ -138,7 +138,8 @@ class Transfer final {
   Bytes greeting_;                // the first bytes of this connection, until the handshake is complete
   bool is_established_ = false;   // this connection
   bool was_established_ = false;  // any connection
-  bool was_reached_ = false;      // since last_progress_
+  TlsTrouble::Kind tls_trouble_ = TlsTrouble::Kind::none;  // of the last connection
+  bool was_reached_ = false;                               // since last_progress_
   bool is_closed_ = false;
   bool must_save_ = false;
   bool has_bookmark_ = false;      // that is not saved

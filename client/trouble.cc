@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "client/wording.h"
+#include "proto/codec.h"
 #include "proto/frame.h"
 #include "proto/options.h"
 
@@ -48,9 +49,13 @@ bool is_store_lost(ErrorCode code) {
 
 // What ends a command whatever its timeout.
 Status final_status(ErrorCode code) {
-  if (code == ErrorCode::bad_client_id || code == ErrorCode::bad_channel) return Status::no_permission;
-  if (code == ErrorCode::superseded) return Status::temp_fail;
-  return Status::protocol;
+  static constexpr ErrorCode kNotPermitted[] = {
+      ErrorCode::bad_client_id,     ErrorCode::bad_channel,         ErrorCode::identity_required,
+      ErrorCode::wrong_identity,    ErrorCode::identity_gone,       ErrorCode::address_not_allowed,
+      ErrorCode::files_not_allowed, ErrorCode::channel_not_allowed,
+  };
+  if (std::ranges::find(kNotPermitted, code) != std::end(kNotPermitted)) return Status::no_permission;
+  return code == ErrorCode::superseded ? Status::temp_fail : Status::protocol;
 }
 
 void judge(const Error& error, Trouble& trouble) {
@@ -78,6 +83,15 @@ void judge(const Error& error, Trouble& trouble) {
       trouble.is_final = true;
       return;
   }
+}
+
+// PROTOCOL §12.1.
+std::optional<Error> said_in_plain(const TlsTrouble& tls) {
+  Decoder decoder(Transport::stream);
+  decoder.feed(tls.plain);
+  const Decoder::Result result = decoder.next();
+  if (result.status != Decoder::Status::frame || result.frame.type != FrameType::error) return std::nullopt;
+  return decode_error(result.frame.payload);
 }
 
 }  // namespace
@@ -120,6 +134,46 @@ Trouble lost(const std::string& where, const std::string& reason, bool was_estab
   return trouble;
 }
 
+Trouble tls_failed(const std::string& where, const TlsTrouble& tls, bool was_established) {
+  using Kind = TlsTrouble::Kind;
+  if (const auto error = said_in_plain(tls); error && error->error_class == ErrorClass::retry_after)
+    return failed(where, *error, true, nullptr);
+  // They knew each other: what came then was damaged on the way.
+  if (was_established) return lost(where, "TLS: " + tls.detail, true);
+  Trouble trouble;
+  trouble.where = where;
+  trouble.is_final = true;
+  trouble.status = Status::no_permission;
+  switch (tls.kind) {
+    case Kind::not_tls:
+      trouble.status = Status::protocol;
+      trouble.reason = "it does not speak TLS; is [tls] set up there?";
+      break;
+    case Kind::old_version:
+      trouble.status = Status::protocol;
+      trouble.reason = "it does not speak TLS 1.3";
+      break;
+    case Kind::key_unknown:
+      trouble.reason = "it does not know this key; there, \"cprotoctl key list\" shows the keys it knows";
+      break;
+    case Kind::unknown_authority:
+      trouble.reason =
+          "nobody who is believed here has signed its certificate (" + tls.detail + "); --ca FILE says whom to believe";
+      break;
+    case Kind::name_mismatch:
+      trouble.reason = "its certificate is for another name; --server-name NAME says for which it should be";
+      break;
+    case Kind::expired: trouble.reason = "its certificate has expired"; break;
+    case Kind::not_yet_valid: trouble.reason = "its certificate is not valid yet; does this clock go right?"; break;
+    case Kind::refused: trouble.reason = "it refuses the certificate of this client (" + tls.detail + ")"; break;
+    case Kind::none:
+    case Kind::closed:
+    case Kind::failed: return lost(where, "TLS: " + tls.detail, was_established);
+  }
+  trouble.sentence = where + ": " + trouble.reason;
+  return trouble;
+}
+
 Trouble failed(const std::string& where, const Error& error, bool is_remote, const StoreId* store) {
   Trouble trouble;
   trouble.where = where;
@@ -128,6 +182,8 @@ Trouble failed(const std::string& where, const Error& error, bool is_remote, con
   judge(error, trouble);
   if (error.code == ErrorCode::handshake_timeout && !is_remote) trouble.reason = "connected, but no SYN-ACK in 10 s";
   trouble.sentence = where + (is_remote ? " says: " : ": ") + trouble.reason;
+  if (error.code == ErrorCode::tls_required)
+    trouble.sentence += "; --key FILE, with what \"cprotoctl key add NAME\" prints there, or --ca FILE";
   if (!is_store_lost(error.code) || error.error_class != ErrorClass::never_session) return trouble;
   if (store != nullptr) trouble.sentence += "; this transfer belongs to store " + short_id(*store);
   trouble.sentence += ". Is its disk mounted? Nothing was sent";

@@ -9,6 +9,7 @@
 #include "proto/bytes.h"
 #include "proto/error.h"
 #include "proto/handshake.h"
+#include "proto/tls_stream.h"
 
 namespace cproto::client {
 
@@ -30,6 +31,8 @@ std::string place(const ServerAddress& server, const std::string& address);
 Trouble unreachable(const ServerAddress& server, const Unreachable& unreachable);
 // The connection broke; before the handshake was complete, or later.
 Trouble lost(const std::string& where, const std::string& reason, bool was_established);
+// TLS failed. What somebody has to see to first is not tried again.
+Trouble tls_failed(const std::string& where, const TlsTrouble& tls, bool was_established);
 // The session failed with `error`; `is_remote`: the server said so. `store`: the one it belongs to, if it has come so
 // far.
 Trouble failed(const std::string& where, const Error& error, bool is_remote, const StoreId* store);

@@ -5,7 +5,7 @@
 namespace cproto::client {
 
 void UvNetwork::on_connected(Handle<uv_tcp_t> tcp, const std::string& address) {
-  connection_ = std::make_unique<Connection>(std::move(tcp));
+  connection_ = std::make_unique<Connection>(std::move(tcp), tls_, server_name_.empty() ? host_ : server_name_);
   connection_->start(this);
   transfer_->on_connected(now(), address, connection_->set_congestion(congestion_));
 }
@@ -14,9 +14,9 @@ void UvNetwork::finish() {
   if (connection_) connection_->finish();
 }
 
-void UvNetwork::on_gone(const std::string& reason) {
+void UvNetwork::on_gone(const std::string& reason, const TlsTrouble& tls) {
   connection_.reset();
-  transfer_->on_gone(now(), reason);
+  transfer_->on_gone(now(), reason, tls);
 }
 
 void UvNetwork::set_deadline(Instant at) {

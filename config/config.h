@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ enum class UnknownSession : std::uint8_t { refuse, restart };
 // name (name~1, name~2, …).
 enum class ExistingFile : std::uint8_t { replace, keep };
 
+// What keeps what is received: this host's disk, or a stream of NATS JetStream.
+enum class Engine : std::uint8_t { journal, jetstream };
+
 // Sizes are bytes. What the loader gives out without errors is within bounds; nobody needs to check it again.
 struct Config {
   struct Listen {
@@ -31,9 +35,25 @@ struct Config {
   };
 
   struct Store {
+    Engine engine = Engine::journal;
     std::string directory = "/var/lib/cproto";
     std::uint64_t segment_size = 64ull << 20;
     bool operator==(const Store&) const = default;
+  };
+
+  // The stream that keeps what is received, if store.engine says so.
+  struct JetStream {
+    std::string url = "nats://127.0.0.1:4222";  // several: with commas
+    std::string credentials = {};               // files
+    std::string ca = {};
+    std::string stream = "cproto";
+    bool create = true;
+    std::uint32_t replicas = 1;
+    std::uint64_t max_bytes = 0;           // 0: what the servers allow
+    std::chrono::milliseconds max_age{0};  // 0: never removed
+    std::uint64_t pack_size = 1ull << 20;  // 1: each message by itself
+    bool servers_sync = false;
+    bool operator==(const JetStream&) const = default;
   };
 
   struct Inbox {
@@ -70,6 +90,25 @@ struct Config {
     bool operator==(const Limits&) const = default;
   };
 
+  // Files; one whose name has no slash is in $CREDENTIALS_DIRECTORY (credentials.h).
+  struct Tls {
+    std::string keys = "/etc/cproto/keys";
+    std::string certificate = {};
+    std::string certificate_key = {};
+    std::string client_ca = {};
+    bool allow_plain = false;
+    bool operator==(const Tls&) const = default;
+  };
+
+  // [client.NAME]: what this client may not.
+  struct Client {
+    std::vector<std::string> channels = {};  // empty: any
+    bool files = true;
+    std::vector<std::string> from = {};  // networks; empty: anywhere
+    std::string certificate_name = {};   // empty: its certificate has its own
+    bool operator==(const Client&) const = default;
+  };
+
   struct Log {
     LogLevel level = LogLevel::info;
     bool operator==(const Log&) const = default;
@@ -77,10 +116,13 @@ struct Config {
 
   Listen listen;
   Store store;
+  JetStream jetstream;
   Inbox inbox;
   Session session;
   Limits limits;
+  Tls tls;
   Log log;
+  std::map<std::string, Client> client;
   bool operator==(const Config&) const = default;
 };
 

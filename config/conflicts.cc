@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "config/address.h"
+#include "config/credentials.h"
 
 namespace cproto::config {
 namespace {
@@ -19,10 +20,13 @@ Conflict conflict(const Key& key, std::string_view rule, const Key& other, const
 
 void check_exposure(const Config& config, std::vector<Conflict>& found) {
   const auto& host = config.listen.host;
-  for (std::size_t i = 0; i < host.size() && !config.listen.insecure; ++i) {
+  if (config.listen.insecure || has_tls(config.tls)) return;
+  for (std::size_t i = 0; i < host.size(); ++i) {
     if (is_loopback(host[i])) continue;
     found.push_back({find_key("listen", "host"), find_key("listen", "insecure"), quote(host[i]),
-                     "other hosts could send without encryption; say insecure = true if this network is trusted", i});
+                     "other hosts could send without encryption; set up [tls] (cprotoctl key add NAME), or say "
+                     "insecure = true",
+                     i});
     return;  // one mistake, however many addresses it concerns
   }
 }
@@ -38,12 +42,25 @@ void check_sizes(const Config& config, std::vector<Conflict>& found) {
     found.push_back(conflict(window, "must be at least", packet, config));
 }
 
+void check_certificates(const Config& config, std::vector<Conflict>& found) {
+  const Key& certificate = *find_key("tls", "certificate");
+  const Key& key = *find_key("tls", "certificate_key");
+  const Key& authority = *find_key("tls", "client_ca");
+  if (config.tls.certificate.empty() != config.tls.certificate_key.empty()) {
+    const bool has_one = !config.tls.certificate.empty();
+    found.push_back(conflict(has_one ? certificate : key, "goes with", has_one ? key : certificate, config));
+  }
+  if (!config.tls.client_ca.empty() && config.tls.certificate.empty())
+    found.push_back(conflict(authority, "goes with", certificate, config));
+}
+
 }  // namespace
 
 std::vector<Conflict> conflicts(const Config& config) {
   std::vector<Conflict> found;
   check_exposure(config, found);
   check_sizes(config, found);
+  check_certificates(config, found);
   return found;
 }
 

@@ -33,6 +33,13 @@ class Draft {
   // Pre: it was read in the key's domain.
   void set(const Key& key, const Value& value, std::vector<Position> at);
 
+  // The same of [client.NAME].
+  void set(const std::string& client, const ClientKey& key, const Value& value) {
+    key.set(config_.client[client], value);
+  }
+  // Its section is there, whatever is in it.
+  void add_client(const std::string& client) { config_.client[client]; }
+
   // Records an error in the file; with a key, that key then takes no part in what `finish` checks.
   void refuse(Position at, std::string_view what);
   void refuse(const Key& key, Position at, std::string_view what);

@@ -14,6 +14,7 @@
 #include "config/schema.h"
 #include "config/unknown.h"
 #include "config/value.h"
+#include "proto/options.h"
 
 namespace cproto::config {
 namespace {
@@ -53,17 +54,57 @@ std::vector<Position> positions_in(const toml::node& node) {
   return positions;
 }
 
-void refuse_value(const Key& key, const toml::node& node, const Complaint& complaint, Draft& draft) {
+// The node a complaint is about: of a list it may be one element.
+const toml::node& culprit(const toml::node& node, const Complaint& complaint) {
   const auto* array = node.as_array();
-  const bool in_list = array != nullptr && complaint.item;
-  const toml::node& culprit = in_list ? (*array)[*complaint.item] : node;
-  draft.refuse(key, begin_of(culprit), key.path() + " = " + shown(culprit) + ": " + complaint.what);
+  return array != nullptr && complaint.item ? (*array)[*complaint.item] : node;
+}
+
+std::string refusal(const std::string& path, const toml::node& node, const Complaint& complaint) {
+  return path + " = " + shown(culprit(node, complaint)) + ": " + complaint.what;
 }
 
 void read_value(const Key& key, const toml::node& node, Draft& draft) {
   const Reading reading = read(key.domain, written(node));
-  if (const auto* complaint = std::get_if<Complaint>(&reading)) return refuse_value(key, node, *complaint, draft);
-  draft.set(key, std::get<Value>(reading), positions_in(node));
+  const auto* complaint = std::get_if<Complaint>(&reading);
+  if (complaint == nullptr) return draft.set(key, std::get<Value>(reading), positions_in(node));
+  draft.refuse(key, begin_of(culprit(node, *complaint)), refusal(key.path(), node, *complaint));
+}
+
+// [client.NAME].
+void read_client(const std::string& client, const toml::table& table, Draft& draft) {
+  draft.add_client(client);
+  const std::string section = std::string(kClientSection) + "." + client;
+  for (const auto& entry : table) {
+    const toml::key& name = entry.first;
+    const toml::node& node = entry.second;
+    const auto all = client_keys();
+    const auto key = std::find_if(all.begin(), all.end(), [&](const ClientKey& one) { return one.name == name.str(); });
+    if (key == all.end()) {
+      draft.refuse(begin_of(name), unknown_client_key(section, name.str()));
+      continue;
+    }
+    const Reading reading = read(key->domain, written(node));
+    if (const auto* complaint = std::get_if<Complaint>(&reading)) {
+      const std::string path = section + "." + std::string(key->name);
+      draft.refuse(begin_of(culprit(node, *complaint)), refusal(path, node, *complaint));
+    } else {
+      draft.set(client, *key, std::get<Value>(reading));
+    }
+  }
+}
+
+void read_clients(const toml::table& table, Draft& draft) {
+  for (const auto& [name, node] : table) {
+    const std::string client(name.str());
+    const auto* const section = node.as_table();
+    if (section == nullptr)
+      draft.refuse(begin_of(name), "client." + client + ": the rules of a client are a section, [client.NAME]");
+    else if (!is_valid_name(client))
+      draft.refuse(begin_of(name), "[client." + client + "]: the name of a client is 1 to 64 of A-Z a-z 0-9 . _ -");
+    else
+      read_client(client, *section, draft);
+  }
 }
 
 void read_section(std::string_view section, const toml::table& table, Draft& draft) {
@@ -85,6 +126,7 @@ bool is_section(std::string_view name) {
 void read_entry(const toml::key& name, const toml::node& node, Draft& draft) {
   const auto* const table = node.as_table();
   const std::string text(name.str());
+  if (text == kClientSection && table != nullptr) return read_clients(*table, draft);
   if (is_section(text)) {
     if (table != nullptr) return read_section(text, *table, draft);
     return draft.refuse(begin_of(name), text + ": must be a section, [" + text + "]");

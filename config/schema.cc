@@ -12,6 +12,7 @@ namespace {
 // Indexed by the enumerators.
 constexpr std::array<std::string_view, 4> kLogLevels = {"error", "warn", "info", "debug"};
 constexpr std::array<std::string_view, 2> kExistingFiles = {"replace", "keep"};
+constexpr std::array<std::string_view, 2> kEngines = {"journal", "jetstream"};
 constexpr std::array<std::string_view, 2> kUnknownSessions = {"refuse", "restart"};
 
 constexpr std::uint64_t kMiB = 1u << 20;
@@ -30,6 +31,8 @@ constexpr std::uint64_t ms(std::chrono::milliseconds time) { return static_cast<
 constexpr Domain boolean() { return {Kind::boolean}; }
 constexpr Domain hosts() { return {Kind::hosts}; }
 constexpr Domain text(std::uint64_t min, std::uint64_t max) { return {Kind::text, min, max}; }
+constexpr Domain names() { return {Kind::names}; }
+constexpr Domain networks() { return {Kind::networks}; }
 constexpr Domain word(std::span<const std::string_view> words) { return {Kind::word, 0, 0, false, words}; }
 constexpr Domain count(std::uint64_t min, std::uint64_t max) { return {Kind::count, min, max}; }
 constexpr Domain size(std::uint64_t min, std::uint64_t max) { return {Kind::size, min, max}; }
@@ -84,6 +87,12 @@ constexpr Key key(std::string_view section, std::string_view name, Domain domain
   return {section, name, domain, change, doc, get<Part, Member>, set<Part, Member>};
 }
 
+template <auto Member>
+constexpr ClientKey client_key(std::string_view name, Domain domain, std::string_view doc) {
+  return {name, domain, doc, [](const Config::Client& client) { return to_value(client.*Member); },
+          [](Config::Client& client, const Value& value) { from_value(value, client.*Member); }};
+}
+
 constexpr auto kReload = Change::by_reload;
 constexpr auto kRestart = Change::by_restart;
 using C = Config;
@@ -91,24 +100,45 @@ using C = Config;
 constexpr std::array kSections = {
     Section{"listen", ""},
     Section{"store", ""},
+    Section{"jetstream", "With store.engine = \"jetstream\": see STREAM.md and SCALING.md in /usr/share/doc/cprotod."},
     Section{"inbox", ""},
     Section{"session", ""},
     Section{"limits", "Clients wait, and are told why, at any of these. Nothing that was acknowledged is dropped."},
+    Section{"tls", ""},
     Section{"log", ""},
 };
 
 // clang-format off
 constexpr std::array kKeys = {
     key<&C::listen, &C::Listen::host>("listen", "host", hosts(), kRestart,
-        R"(Address, list of addresses, or "*" for all. Anything but loopback needs insecure = true.)"),
+        R"(Address, list of addresses, or "*" for all. Anything but loopback needs [tls], or insecure.)"),
     key<&C::listen, &C::Listen::port>("listen", "port", count(0, 65'535), kRestart, ""),
     key<&C::listen, &C::Listen::insecure>("listen", "insecure", boolean(), kRestart,
         "Take messages from other hosts unencrypted, and believe the name they give. Trusted networks only."),
 
+    key<&C::store, &C::Store::engine>("store", "engine", word(kEngines), kRestart,
+        R"(What keeps messages: "journal", this disk, or "jetstream", a stream of NATS. That one takes no files.)"),
     key<&C::store, &C::Store::directory>("store", "directory", text(1, kPathMax), kRestart,
         "Journal, unfinished files, sessions."),
     key<&C::store, &C::Store::segment_size>("store", "segment_size", size(kMiB, 4 * kGiB), kRestart,
         "Journal segments of this size are preallocated and reused."),
+
+    key<&C::jetstream, &C::JetStream::url>("jetstream", "url", text(1, kPathMax), kRestart,
+        "NATS servers, separated by commas; tls:// encrypts."),
+    key<&C::jetstream, &C::JetStream::credentials>("jetstream", "credentials", text(0, kPathMax), kRestart,
+        "Files: the user's credentials, and certificates that a server has to show one of."),
+    key<&C::jetstream, &C::JetStream::ca>("jetstream", "ca", text(0, kPathMax), kRestart, ""),
+    key<&C::jetstream, &C::JetStream::stream>("jetstream", "stream", text(1, 64), kRestart,
+        "If there is no such stream it is made, with these replicas and limits, unless create is false."),
+    key<&C::jetstream, &C::JetStream::create>("jetstream", "create", boolean(), kRestart, ""),
+    key<&C::jetstream, &C::JetStream::replicas>("jetstream", "replicas", count(1, 5), kRestart, ""),
+    key<&C::jetstream, &C::JetStream::max_bytes>("jetstream", "max_bytes", or_no_limit(size(kMiB, kFileSizeMax)),
+        kRestart, "At max_bytes senders wait; after max_age what is old goes, and with it how far its sessions got."),
+    key<&C::jetstream, &C::JetStream::max_age>("jetstream", "max_age", kAge, kRestart, ""),
+    key<&C::jetstream, &C::JetStream::pack_size>("jetstream", "pack_size", size(1, kMiB), kRestart,
+        "Messages of a session that wait are stored as one, up to this size. 1: each by itself, which is slower."),
+    key<&C::jetstream, &C::JetStream::servers_sync>("jetstream", "servers_sync", boolean(), kRestart,
+        "The servers sync before they acknowledge (sync_interval: always); what senders are told depends on it."),
 
     key<&C::inbox, &C::Inbox::directory>("inbox", "directory", text(0, kPathMax), kRestart,
         R"(<client>/<channel>.log and <client>/files/<name>. Empty: "inbox" in the store's directory.)"),
@@ -149,8 +179,25 @@ constexpr std::array kKeys = {
         "Names in the inbox: channels of one client, and clients."),
     key<&C::limits, &C::Limits::clients>("limits", "clients", kLimit, kReload, ""),
 
+    key<&C::tls, &C::Tls::keys>("tls", "keys", text(0, kPathMax), kReload,
+        "On as soon as there is a key file or a certificate. Keys: cprotoctl key add NAME"),
+    key<&C::tls, &C::Tls::certificate>("tls", "certificate", text(0, kPathMax), kReload, ""),
+    key<&C::tls, &C::Tls::certificate_key>("tls", "certificate_key", text(0, kPathMax), kReload, ""),
+    key<&C::tls, &C::Tls::client_ca>("tls", "client_ca", text(0, kPathMax), kReload,
+        "Clients may show a certificate of this authority; its name is their client id."),
+    key<&C::tls, &C::Tls::allow_plain>("tls", "allow_plain", boolean(), kReload,
+        "Also accept plain text on this port, while clients are being changed over."),
+
     key<&C::log, &C::Log::level>("log", "level", word(kLogLevels), kReload,
         "error, warn, info, debug. To the journal under systemd, else to standard error."),
+};
+
+constexpr std::array kClientKeys = {
+    client_key<&C::Client::channels>("channels", names(), "The channels it may send to; none named: any."),
+    client_key<&C::Client::files>("files", boolean(), "Whether it may send files."),
+    client_key<&C::Client::from>("from", networks(), "The networks it may come from; none named: any."),
+    client_key<&C::Client::certificate_name>("certificate_name", text(0, 253),
+        "The name in its certificate, where that is not the client's."),
 };
 // clang-format on
 
@@ -160,6 +207,7 @@ std::string Key::path() const { return std::string(section).append(".").append(n
 
 std::span<const Section> sections() { return kSections; }
 std::span<const Key> keys() { return kKeys; }
+std::span<const ClientKey> client_keys() { return kClientKeys; }
 
 const Key* find_key(std::string_view section, std::string_view name) {
   for (const Key& key : kKeys) {

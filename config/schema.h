@@ -32,6 +32,18 @@ struct Key {
   [[nodiscard]] std::string path() const;  // "listen.port"
 };
 
+// Of a section [client.NAME]. A reload changes each.
+struct ClientKey {
+  std::string_view name;
+  Domain domain;
+  std::string_view doc;
+  Value (*get)(const Config::Client&);
+  void (*set)(Config::Client&, const Value&);
+};
+inline constexpr std::string_view kClientSection = "client";
+
+[[nodiscard]] std::span<const ClientKey> client_keys();
+
 // In the order of the shipped file; a section's keys stand together.
 [[nodiscard]] std::span<const Section> sections();
 [[nodiscard]] std::span<const Key> keys();

@@ -55,9 +55,16 @@ std::string unknown_key(std::string_view section, std::string_view name) {
   return std::string(section).append(".").append(name) + ": unknown key; " + help;
 }
 
+std::string unknown_client_key(std::string_view section, std::string_view name) {
+  Names names;
+  for (const ClientKey& key : client_keys()) names.push_back(key.name);
+  return std::string(section).append(".").append(name) + ": unknown key; " + hint(name, names, kOfKey);
+}
+
 std::string unknown_section(std::string_view name) {
   Names names;
   for (const Section& section : sections()) names.push_back(section.name);
+  names.push_back("client.NAME");
   return join({name}, kOfSection, "") + ": unknown section; " + hint(name, names, kOfSection);
 }
 

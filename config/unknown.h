@@ -9,6 +9,9 @@ namespace cproto::config {
 // Pre: [section] exists and has no key `name`.
 [[nodiscard]] std::string unknown_key(std::string_view section, std::string_view name);
 
+// Pre: [section] is one of [client.NAME], which have no key `name`.
+[[nodiscard]] std::string unknown_client_key(std::string_view section, std::string_view name);
+
 // Pre: there is no [name].
 [[nodiscard]] std::string unknown_section(std::string_view name);
 

@@ -6,6 +6,7 @@
 
 #include "config/address.h"
 #include "config/units.h"
+#include "proto/options.h"
 
 namespace cproto::config {
 namespace {
@@ -18,7 +19,9 @@ std::string show_number(const Domain& domain, std::uint64_t number) {
     case Kind::count:
     case Kind::text:
     case Kind::word:
-    case Kind::hosts: return std::to_string(number);
+    case Kind::hosts:
+    case Kind::names:
+    case Kind::networks: return std::to_string(number);
   }
   return {};
 }
@@ -47,6 +50,8 @@ std::string allowed(const Domain& domain) {
     case Kind::word: return "must be " + choice_of(domain.words);
     case Kind::hosts:
       return "must be an IP address (names are not looked up), \"localhost\", a list of these, or \"*\" for all";
+    case Kind::names: return "must be a list of names of 1 to 64 of A-Z a-z 0-9 . _ -";
+    case Kind::networks: return "must be a list of IP addresses and networks like \"192.0.2.0/24\"";
   }
   return {};
 }
@@ -126,10 +131,20 @@ Reading read_hosts(const Domain& domain, const Written& written) {
   return Value(std::move(hosts));
 }
 
-std::string show_hosts(const std::vector<std::string>& hosts) {
-  std::string list;
-  for (const std::string& host : hosts) list.append(list.empty() ? "" : ", ").append(quote(host));
-  return hosts.size() == 1 ? list : "[" + list + "]";
+Reading read_list(const Domain& domain, const Written& written, bool (*is_good)(const std::string&)) {
+  std::vector<std::string> list;
+  if (const auto* many = std::get_if<std::vector<std::string>>(&written)) list = *many;
+  if (const auto* one = std::get_if<std::string>(&written)) list = {*one};
+  if (list.empty()) return refuse(domain);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if (!is_good(list[i])) return Complaint{allowed(domain), i};
+  return Value(std::move(list));
+}
+
+std::string show_list(const std::vector<std::string>& list) {
+  std::string text;
+  for (const std::string& one : list) text.append(text.empty() ? "" : ", ").append(quote(one));
+  return list.size() == 1 ? text : "[" + text + "]";
 }
 
 void append_escaped(std::string& out, char c) {
@@ -155,6 +170,9 @@ Reading read(const Domain& domain, const Written& written) {
     case Kind::text: return read_text(domain, written);
     case Kind::word: return read_word(domain, written);
     case Kind::hosts: return read_hosts(domain, written);
+    case Kind::names: return read_list(domain, written, [](const std::string& name) { return is_valid_name(name); });
+    case Kind::networks:
+      return read_list(domain, written, [](const std::string& text) { return parse_network(text).has_value(); });
   }
   return refuse(domain);
 }
@@ -170,7 +188,7 @@ Reading read_argument(const Domain& domain, const std::string& typed) {
 std::string show(const Domain& domain, const Value& value) {
   if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
   if (const auto* text = std::get_if<std::string>(&value)) return quote(*text);
-  if (const auto* hosts = std::get_if<std::vector<std::string>>(&value)) return show_hosts(*hosts);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return show_list(*list);
   const std::uint64_t number = std::get<std::uint64_t>(value);
   if (domain.kind == Kind::word) return quote(domain.words[number]);
   const bool bare = domain.kind == Kind::count || number == 0;

@@ -11,7 +11,7 @@
 
 namespace cproto::config {
 
-enum class Kind : std::uint8_t { boolean, count, size, time, text, word, hosts };
+enum class Kind : std::uint8_t { boolean, count, size, time, text, word, hosts, names, networks };
 
 struct Domain {
   Kind kind = Kind::boolean;
@@ -22,7 +22,8 @@ struct Domain {
   std::span<const std::string_view> words = {};  // of a word
 };
 
-// bool: boolean. Number: count, size in bytes, time in milliseconds, word as its index. Text: text. List: hosts.
+// bool: boolean. Number: count, size in bytes, time in milliseconds, word as its index. Text: text. List: hosts, names,
+// networks.
 using Value = std::variant<bool, std::uint64_t, std::string, std::vector<std::string>>;
 
 // The same before it was understood. monostate: of a type that no key has.

@@ -144,7 +144,7 @@ void Assembler::take_frames(const Record& record) {
       if (is_replaying_) continue;
       if (log == nullptr) {
         log = &inbox_.log_of(session->client_id, session->channel, session->kind);
-        log->reserve(rest.size() + payload.size());
+        inbox_.reserve(*log, rest.size() + payload.size());
       }
       inbox_.put(*log, session->kind, payload);
     } else {

@@ -9,6 +9,9 @@ namespace cproto {
 namespace {
 
 constexpr Duration kLinger = 1s;
+constexpr std::uint8_t kTlsHandshake = 0x16;
+// What acknowledgements need of memory stays; what a handshake needed goes with it.
+constexpr std::size_t kTlsOutputKept = 1024;
 
 // "192.0.2.9:51234", "[2001:db8::1]:51234".
 std::string peer_address(const uv_tcp_t& tcp) {
@@ -47,12 +50,7 @@ int Connection::open(int fd) {
   return 0;
 }
 
-std::string_view Connection::host() const {
-  if (!peer_) return {};
-  std::string_view host = peer_->address();
-  host = host.substr(0, host.rfind(':'));
-  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
-}
+std::string_view Connection::host() const { return peer_ ? host_of(peer_->address()) : std::string_view{}; }
 
 void Connection::start_reading() {
   const auto allocate = [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
@@ -72,7 +70,15 @@ void Connection::start_reading() {
 // libuv would read on for as long as there is more: the disk's answers, and everybody else, would wait for who sends
 // most.
 bool Connection::has_had_its_turn() const {
-  return shared_.reader == this && shared_.reader_round == shared_.reactor.rounds();
+  const std::uint64_t round = shared_.reactor.rounds();
+  if (shared_.reader == this && shared_.reader_round == round) return true;
+  // A TLS handshake takes the processor for a quarter of a millisecond: one a round, and whoever is there already goes
+  // on between.
+  return awaits_handshake() && shared_.handshake_round == round;
+}
+
+bool Connection::awaits_handshake() const {
+  return !is_finishing_ && (tls_ ? !tls_->is_open() : !is_begun_ && shared_.tls != nullptr);
 }
 
 void Connection::on_read(ssize_t count) {
@@ -82,8 +88,70 @@ void Connection::on_read(ssize_t count) {
   shared_.reader_round = shared_.reactor.rounds();
   if (count < 0) return count == UV_EOF ? on_end() : close();
   if (is_finishing_) return;  // lingering: what still comes is of no use
-  peer_->receive(ByteView(shared_.read_buffer).first(static_cast<std::size_t>(count)));
+  const ByteView bytes = ByteView(shared_.read_buffer).first(static_cast<std::size_t>(count));
+  if (!is_begun_ && !begin(bytes)) return;
+  tls_ ? on_encrypted(bytes) : peer_->receive(bytes);
 }
+
+// --- TLS ---
+
+// PROTOCOL §12.1. No frame of a client begins like a record of a TLS handshake. False: it is sent away.
+bool Connection::begin(ByteView first) {
+  is_begun_ = true;
+  if (shared_.tls && first.front() == kTlsHandshake) {
+    tls_ = std::make_unique<TlsStream>(shared_.tls);
+    return true;
+  }
+  if (shared_.tls && !shared_.allows_plain) {
+    peer_->refuse_plain(first);
+    return false;
+  }
+  peer_->identify(shared_.authority, {});
+  return true;
+}
+
+void Connection::on_encrypted(ByteView bytes) {
+  if (!tls_->is_open()) shared_.handshake_round = shared_.reactor.rounds();
+  shared_.decrypted.resize(shared_.read_buffer.size());
+  const bool was_open = tls_->is_open();
+  tls_->receive(bytes);
+  ByteView plain = tls_->read(shared_.decrypted);
+  if (!was_open && tls_->is_open()) on_tls_open();
+  for (; !plain.empty(); plain = tls_->read(shared_.decrypted))
+    if (!is_finishing_ && !is_closing_) peer_->receive(plain);
+  if (is_closing_) return;
+  flush_tls();
+  if (tls_->trouble().kind != TlsTrouble::Kind::none && !is_finishing_) on_tls_ended();
+}
+
+void Connection::on_tls_open() {
+  ++shared_.counters.tls_handshakes;
+  peer_->identify(shared_.authority, shared_.authority.identify(*tls_));
+  review();  // the key was there when the handshake began
+}
+
+// In order, or by a failure, of which the other side has the alert.
+void Connection::on_tls_ended() {
+  const TlsTrouble& trouble = tls_->trouble();
+  if (trouble.kind == TlsTrouble::Kind::closed) return on_end();
+  peer_->on_tls_failed(trouble.detail.empty() ? "no reason is given" : trouble.detail);
+  finish();
+}
+
+void Connection::flush_tls() {
+  if (writing_ || tls_->output().empty()) return;
+  Bytes& output = tls_->output();
+  send(output);
+  if (output.capacity() > kTlsOutputKept) output = {};
+  output.clear();
+}
+
+void Connection::review() {
+  if (!tls_ || !tls_->is_open() || tls_->key() == nullptr || is_finishing_ || is_closing_) return;
+  if (!shared_.tls || shared_.tls->find_key(tls_->key()->id) == nullptr) peer_->expel(ErrorCode::identity_gone);
+}
+
+// --- output ---
 
 void Connection::on_end() {
   if (is_finishing_) return close();
@@ -99,8 +167,14 @@ Bytes& Connection::write_buffer() {
 // Most of what we say is small and fits the socket: one system call and no callback.
 void Connection::write() {
   if (is_closing_) return;
-  Bytes& output = shared_.write_buffer;
-  uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(output.data()), static_cast<unsigned>(output.size()));
+  if (!tls_) return send(shared_.write_buffer);
+  tls_->write(shared_.write_buffer);
+  flush_tls();
+}
+
+void Connection::send(const Bytes& output) {
+  uv_buf_t buffer = uv_buf_init(const_cast<char*>(reinterpret_cast<const char*>(output.data())),
+                                static_cast<unsigned>(output.size()));
   const int count = uv_try_write(stream(), &buffer, 1);
   const std::size_t written = count > 0 ? static_cast<std::size_t>(count) : 0;
   if (written == output.size()) return;
@@ -117,6 +191,8 @@ void Connection::on_written(int status) {
   writing_.reset();
   if (is_closing_) return;
   if (status < 0) return close();
+  if (tls_) flush_tls();
+  if (writing_) return;
   if (is_finishing_) return linger();
   peer_->on_writable();
 }
@@ -142,6 +218,10 @@ void Connection::set_reading(bool is_reading) {
 
 void Connection::shut_down() {
   if (shutdown_request_ || is_closing_) return;
+  if (tls_) {
+    tls_->close();
+    flush_tls();
+  }
   shutdown_request_ = std::make_unique<uv_shutdown_t>();
   uv_shutdown(shutdown_request_.get(), stream(), [](uv_shutdown_t*, int) {});
 }
@@ -173,7 +253,7 @@ bool Connection::refuse(const Error& error) {
   if (is_listening) {
     peer_->turn_away(error.code);
     is_finishing_ = true;
-    if (!writing_) {
+    if (can_write()) {
       Bytes payload;
       encode_error(error, payload);
       encode_frame(FrameType::error, {}, payload, write_buffer());

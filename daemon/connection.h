@@ -1,4 +1,5 @@
-// One TCP connection of a client: the wire of a Peer. Knows libuv, buffers and when a socket may go; nothing of frames.
+// One TCP connection of a client, with or without TLS on it: the wire of a Peer. Knows libuv, buffers and when a socket
+// may go; nothing of frames.
 //
 // Happy path: open -> on_read -> Peer … write -> finish -> (last bytes out) -> shut down -> end of the peer's stream ->
 // gone. Failure modes: a read or write error ends it at once; a peer that does not close after we did is closed upon
@@ -13,6 +14,7 @@
 
 #include "daemon/peer.h"
 #include "daemon/reactor.h"
+#include "proto/tls_stream.h"
 
 namespace cproto {
 
@@ -27,8 +29,13 @@ struct ConnectionShared {
   const World& world;
   ServerOptions session;
   std::uint64_t window_bytes = 16u << 20;
-  Bytes read_buffer;                                 // one is enough: input is used up before the callback returns,
-  Bytes write_buffer = {};                           // and output offered to the socket
+  Bytes read_buffer;                           // one is enough: input is used up before the callback returns,
+  Bytes write_buffer = {};                     // and output offered to the socket
+  Bytes decrypted = {};                        // as read_buffer
+  std::shared_ptr<const TlsContext> tls = {};  // nullptr: plain text is spoken
+  bool allows_plain = false;                   // besides TLS
+  Authority authority = {};
+  std::uint64_t handshake_round = 0;                 // the last round of the reactor with a TLS handshake
   const Connection* reader = nullptr;                // who read last,
   std::uint64_t reader_round = 0;                    // and in which round of the reactor
   std::function<void(Connection&)> on_waiting = {};  // it has stopped reading until the store has room
@@ -51,6 +58,8 @@ class Connection final : private Wire, private Timed {
   std::uint64_t serial() const { return serial_; }
   // Where whoever owns it has it.
   std::size_t place = 0;
+  // Ends it if the key it came with is gone. Call when `shared.tls` was replaced.
+  void review();
   // The address it comes from, without the port. Empty if it could not be opened.
   std::string_view host() const;
 
@@ -68,7 +77,7 @@ class Connection final : private Wire, private Timed {
     Bytes bytes;
   };
 
-  bool can_write() override { return !writing_ && !is_closing_; }
+  bool can_write() override { return !writing_ && !is_closing_ && (!tls_ || tls_->can_write()); }
   Bytes& write_buffer() override;
   void write() override;
   void set_deadline(Instant at) override;
@@ -79,6 +88,13 @@ class Connection final : private Wire, private Timed {
   void on_deadline() override;
 
   bool has_had_its_turn() const;
+  bool awaits_handshake() const;
+  bool begin(ByteView first);
+  void on_encrypted(ByteView bytes);
+  void on_tls_open();
+  void on_tls_ended();
+  void flush_tls();
+  void send(const Bytes& output);
   void on_read(ssize_t count);
   void on_written(int status);
   void on_end();
@@ -92,6 +108,8 @@ class Connection final : private Wire, private Timed {
   std::unique_ptr<Writing> writing_;
   std::unique_ptr<uv_shutdown_t> shutdown_request_;  // made once
   std::unique_ptr<Peer> peer_;
+  std::unique_ptr<TlsStream> tls_;
+  bool is_begun_ = false;      // its first byte told TLS from plain text
   bool is_finishing_ = false;  // nothing is read for the peer any more
   bool is_closing_ = false;
 };

@@ -23,6 +23,8 @@ struct PeerCounters {
   std::uint64_t damaged_frames = 0;  // each is asked for again
   std::uint64_t refusals = 0;        // messages
   std::uint64_t handshake_failures = 0;
+  std::uint64_t tls_handshakes = 0;            // completed
+  std::uint64_t tls_failures = 0;              // before the handshake was complete
   std::uint64_t silent_probes = 0;             // connections that closed before their first byte
   std::uint64_t accept_failures = 0;           // connections that had to wait for a descriptor
   std::map<ErrorCode, std::uint64_t> refused;  // connections, handshakes and messages, by the code they were told

@@ -16,10 +16,12 @@
 #include <string>
 #include <vector>
 
+#include "config/credentials.h"
 #include "config/loader.h"
 #include "config/version.h"
 #include "daemon/bin_messages.h"
 #include "daemon/exit_status.h"
+#include "daemon/key_store.h"
 
 namespace {
 
@@ -39,6 +41,10 @@ struct Arguments {
   std::string output;              // metrics
   std::vector<std::string> files;  // cat
   std::string separator = "\n";
+  std::string key_job;  // "add", "list", "remove"
+  std::string key_client;
+  std::string key_file;  // empty: as the configuration says
+  bool key_old_only = false;
 };
 
 int fail(int status, const std::string& sentence) {
@@ -155,6 +161,73 @@ int cat(const Arguments& arguments) {
   return std::cout ? status : fail(exit_status::kIoError, std::string("standard output: ") + std::strerror(errno));
 }
 
+// --- key ---
+
+std::string key_file(const Arguments& arguments) {
+  if (!arguments.key_file.empty()) return arguments.key_file;
+  const LoadResult loaded = load_if_present(kConfigPath);
+  const std::string& keys = loaded.config.tls.keys;
+  return credential_path(keys.empty() ? Config().tls.keys : keys);
+}
+
+// A daemon that runs takes it up at once; one that does not will when it starts.
+void ask_to_reload(Arguments arguments) {
+  arguments.request = "reload";
+  arguments.json = false;
+  std::string text;
+  bool is_there = false;
+  for (const std::string& path : socket_candidates(arguments)) {
+    const int fd = connect_to(path);
+    is_there = is_there || fd >= 0;
+    if (fd >= 0) ::close(fd);
+  }
+  if (!is_there)
+    return static_cast<void>(std::fputs("cprotoctl: cprotod does not run; it knows the keys when it starts\n", stderr));
+  if (ask(arguments, text) != 0) std::fputs(text.c_str(), stderr);
+}
+
+int add_key(const Arguments& arguments, KeyStore& store) {
+  if (!is_valid_name(arguments.key_client))
+    return fail(exit_status::kUsage, "the name of a client is 1 to 64 of A-Z a-z 0-9 . _ -");
+  ClientKey key(arguments.key_client, draw_secret());
+  const std::string line = key.line();
+  const bool is_first = store.keys().empty();
+  store.add(std::move(key));
+  if (const std::string trouble = store.save(); !trouble.empty()) return fail(exit_status::kCannotCreate, trouble);
+  if (std::puts(line.c_str()) < 0 || std::fflush(stdout) != 0)
+    return fail(exit_status::kIoError, std::string("standard output: ") + std::strerror(errno) +
+                                           "; the key was made: cprotoctl key remove " + arguments.key_client);
+  std::fprintf(stderr,
+               "cprotoctl: put this line into a file on %s that nobody else can read, and send with --key FILE\n",
+               arguments.key_client.c_str());
+  if (is_first)
+    std::fputs(
+        "cprotoctl: it is the first key: from now on only TLS is taken (tls.allow_plain takes plain text, too)\n",
+        stderr);
+  ask_to_reload(arguments);
+  return 0;
+}
+
+int list_keys(const KeyStore& store) {
+  for (const ClientKey& key : store.keys()) std::printf("%s  %s\n", key.id.c_str(), key.client_id.c_str());
+  return 0;
+}
+
+int remove_keys(const Arguments& arguments, KeyStore& store) {
+  const std::size_t count = store.remove(arguments.key_client, arguments.key_old_only ? 1 : 0);
+  if (count == 0) return fail(exit_status::kNoInput, "no such key: " + arguments.key_client);
+  if (const std::string trouble = store.save(); !trouble.empty()) return fail(exit_status::kCannotCreate, trouble);
+  ask_to_reload(arguments);
+  return 0;
+}
+
+int manage_keys(const Arguments& arguments) {
+  KeyStore store(key_file(arguments));
+  if (const std::string trouble = store.open(); !trouble.empty()) return fail(exit_status::kNoInput, trouble);
+  if (arguments.key_job == "list") return list_keys(store);
+  return arguments.key_job == "add" ? add_key(arguments, store) : remove_keys(arguments, store);
+}
+
 // --- arguments ---
 
 CLI::App* command(CLI::App& app, Arguments& arguments, const char* name, const char* what) {
@@ -189,6 +262,22 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   command(app, arguments, "verify", "Read the journal again and check every checksum");
   auto* metrics = command(app, arguments, "metrics", "Prometheus text");
   metrics->add_option("--output", arguments.output, "Write it to this file, by rename");
+  auto* key = app.add_subcommand("key", "Keys of clients; needs no daemon, and tells one that runs");
+  key->require_subcommand(1);
+  key->add_option("--file", arguments.key_file, "The key file (default: tls.keys)");
+  const auto key_command = [&](const char* name, const char* what) {
+    CLI::App* sub = key->add_subcommand(name, what);
+    sub->fallthrough();
+    sub->callback([&arguments, name] { arguments.key_job = name; });
+    return sub;
+  };
+  key_command("add", "Make a key for a client, and print the line it needs")
+      ->add_option("CLIENT", arguments.key_client, "Its client id")
+      ->required();
+  key_command("list", "The keys there are: id and client");
+  auto* remove = key_command("remove", "Take a client's keys away; its connections end");
+  remove->add_option("CLIENT", arguments.key_client, "Its client id")->required();
+  remove->add_flag("--old", arguments.key_old_only, "All but the one added last");
   auto* cat = command(app, arguments, "cat", "Print the messages of .bin files; needs no daemon");
   cat->add_option("FILE", arguments.files, "Files of the inbox")->required();
   cat->add_flag_callback(
@@ -221,6 +310,7 @@ int main(int argc, char** argv) {
   Arguments arguments;
   if (const int status = parse(argc, argv, arguments); status >= 0) return status;
   if (!arguments.files.empty()) return cat(arguments);
+  if (!arguments.key_job.empty()) return manage_keys(arguments);
   std::string text;
   const int status = ask(arguments, text);
   if (status == 0 && !arguments.output.empty()) return write_output(arguments.output, text);

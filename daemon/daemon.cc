@@ -15,8 +15,12 @@
 #include "config/schema.h"
 #include "config/wording.h"
 #include "daemon/exit_status.h"
+#include "daemon/journal_store.h"
+#include "daemon/nats_stream.h"
 #include "daemon/notify.h"
+#include "daemon/stream_store.h"
 #include "daemon/surroundings.h"
+#include "daemon/tls_files.h"
 #include "proto/assert.h"
 
 namespace cproto {
@@ -33,6 +37,9 @@ constexpr Duration kDrainDisk = 30s;
 constexpr Duration kDrainAlone = 4s;
 constexpr Duration kSayEvery = 1s;
 constexpr Duration kExtend = 60s;
+// A certificate that ends within so much is spoken of so often.
+constexpr std::int64_t kExpiresSoon = 30 * 24 * 3600;
+constexpr Duration kExpiryEvery = 24h;
 
 Id128 draw_id() {
   Id128 id;
@@ -59,22 +66,24 @@ int status_of_listening(int error) {
   }
 }
 
-RegistryOptions registry_options(const Config& config) {
-  RegistryOptions options;
-  options.max_packet_size = static_cast<std::uint32_t>(config.session.max_packet_size);
-  options.window_size = config.session.window_size;
-  options.restart_unknown = config.session.unknown == UnknownSession::restart;
-  options.message_size_max = config.limits.message_size;
-  options.file_size_max = config.limits.file_size;
-  options.clients_max = config.limits.clients;
-  options.channels_per_client_max = config.limits.channels_per_client;
+StoreOptions store_options(const Config& config) {
+  StoreOptions options;
+  options.directory = config.store.directory;
+  options.inbox = config.inbox.directory;
+  options.segment_size = config.store.segment_size;
+  options.existing_file = config.inbox.existing_file;
+  options.space = {config.limits.free_space, config.limits.inbox_per_client};
+  options.memory = config.limits.memory;
+  options.forget = {config.session.forget_unfinished_after, config.session.forget_session_after};
+  RegistryOptions& registry = options.registry;
+  registry.max_packet_size = static_cast<std::uint32_t>(config.session.max_packet_size);
+  registry.window_size = config.session.window_size;
+  registry.restart_unknown = config.session.unknown == UnknownSession::restart;
+  registry.message_size_max = config.limits.message_size;
+  registry.file_size_max = config.limits.file_size;
+  registry.clients_max = config.limits.clients;
+  registry.channels_per_client_max = config.limits.channels_per_client;
   return options;
-}
-
-SpaceLimits space_limits(const Config& config) { return {config.limits.free_space, config.limits.inbox_per_client}; }
-
-ForgetOptions forget_options(const Config& config) {
-  return {config.session.forget_unfinished_after, config.session.forget_session_after};
 }
 
 // By the clock on the wall: for people.
@@ -126,6 +135,7 @@ Daemon::~Daemon() {
   reactor_.set_after_round({});
   health_.reset();  // jobs that still come back find nobody
   store_.reset();
+  stream_.reset();
   uv_run(reactor_.loop(), UV_RUN_NOWAIT);
 }
 
@@ -140,9 +150,8 @@ Daemon::Outcome Daemon::open() {
   ::umask(027);
   if (Outcome outcome = open_store(); outcome.status != 0) return outcome;
   if (Outcome outcome = open_listener(limits); outcome.status != 0) return outcome;
-  health_ =
-      std::make_unique<Health>(reactor_.now(), HealthOptions{watchdog_interval(), config_.store.directory, inbox()},
-                               log_, notify, [this] { return status_line(); });
+  health_ = std::make_unique<Health>(reactor_.now(), HealthOptions{watchdog_interval()}, log_, notify,
+                                     [this] { return status_line(); });
   operator_ = std::make_unique<Operator>(*store_, log_,
                                          Operator::Hooks{[this] { return view(); }, [this] { return reload(); },
                                                          [this](Answer answer) {
@@ -168,38 +177,67 @@ Daemon::Outcome Daemon::open_store() {
     return {status_of_errno(error),
             directory + " cannot be used: " + std::strerror(error) + path_hint(error, directory)};
   }
+  if (config_.store.engine == Engine::journal) return open_journal_store();
+  open_stream_store();
+  return {};
+}
+
+Daemon::Outcome Daemon::open_journal_store() {
+  const std::string& directory = config_.store.directory;
   check_file_system(directory, log_);
-  StoreOptions options;
-  options.directory = directory;
-  options.inbox = config_.inbox.directory;
-  options.segment_size = config_.store.segment_size;
-  options.registry = registry_options(config_);
-  options.existing_file = config_.inbox.existing_file;
-  options.space = space_limits(config_);
-  options.memory = config_.limits.memory;
-  options.forget = forget_options(config_);
+  StoreOptions options = store_options(config_);
   options.on_progress = [said = std::chrono::steady_clock::time_point{}](const std::string& what) mutable {
     const auto now = std::chrono::steady_clock::now();
     if (now - said < kSayEvery) return;
     said = now;
     notify("STATUS=recovering: " + what + "\n" + extend_timeout(kExtend));
   };
-  auto opened = Store::open(disk_, options, world_, log_);
+  auto opened = JournalStore::open(disk_, options, world_, log_);
   if (const StoreProblem* problem = std::get_if<StoreProblem>(&opened))
     return {problem->is_newer ? exit_status::kConfig : status_of_errno(problem->error),
             problem->sentence + path_hint(problem->error, options.inbox.empty() ? directory : options.inbox)};
-  store_ = std::move(std::get<std::unique_ptr<Store>>(opened));
+  store_ = std::move(std::get<std::unique_ptr<JournalStore>>(opened));
   if (const std::string trouble = give_to_group(inbox(), config_.inbox.group); !trouble.empty())
     log_.warn(LogEvent::inbox_blocked, trouble);
   return {};
+}
+
+// It need not be there: until it is senders are told to come back.
+void Daemon::open_stream_store() {
+  const Config::JetStream& of = config_.jetstream;
+  NatsStreamOptions options;
+  for (std::size_t at = 0; at < of.url.size();) {
+    const std::size_t comma = std::min(of.url.find(',', at), of.url.size());
+    std::string server = of.url.substr(at, comma - at);
+    std::erase(server, ' ');
+    if (!server.empty()) options.servers.push_back(std::move(server));
+    at = comma + 1;
+  }
+  options.credentials = of.credentials;
+  options.ca = of.ca;
+  options.stream = of.stream;
+  options.creates = of.create;
+  options.replicas = of.replicas;
+  options.bytes_max = of.max_bytes;
+  options.age_max_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(of.max_age).count());
+  stream_ = std::make_unique<NatsStream>(reactor_.loop(), std::move(options));
+  store_ = std::make_unique<StreamStore>(*stream_, store_options(config_),
+                                         StreamStoreOptions{"the stream " + of.stream, of.pack_size, of.servers_sync},
+                                         world_, log_);
 }
 
 Daemon::Outcome Daemon::open_listener(const ConnectionLimits& limits) {
   shared_ = std::make_unique<ConnectionShared>(ConnectionShared{reactor_, *store_, log_, counters_, world_,
                                                                 server_options(config_), config_.session.window_bytes,
                                                                 Bytes(kReadSize)});
-  ListenerOptions options{config_.listen.host, config_.listen.port, limits, config_.listen.insecure,
-                          take_inherited_sockets()};
+  LoadedTls tls = load_tls(config_.tls);
+  if (!tls.problem.empty()) return {exit_status::kConfig, tls.problem};
+  if (!tls.warning.empty()) log_.warn(LogEvent::none, tls.warning);
+  shared_->tls = std::move(tls.context);
+  shared_->allows_plain = config_.tls.allow_plain;
+  shared_->authority = Authority(config_.client);
+  ListenerOptions options{config_.listen.host, config_.listen.port, limits,
+                          config_.listen.insecure || shared_->tls != nullptr, take_inherited_sockets()};
   listener_ = std::make_unique<Listener>(*shared_, options);
   if (const auto problem = listener_->open()) return {status_of_listening(problem->error), problem->sentence};
   store_->set_on_room([this] { listener_->on_room(); });
@@ -236,16 +274,46 @@ void Daemon::say_ready() {
   log_.info(LogEvent::listening,
             "listening on " + listener_->addresses() +
                 (is_open ? "" : "; other hosts can't reach it (see [listen] in /etc/cproto.toml)"));
-  if (is_open)
+  if (is_open && !shared_->tls)
     log_.warn(LogEvent::open_to_others,
               "listen.insecure: other hosts send unencrypted, and the name they give is believed");
+  say_tls();
   notify("READY=1\nSTATUS=" + status_line());
+}
+
+// What weakens it, at each start and reload.
+void Daemon::say_tls() {
+  if (shared_->tls && config_.tls.allow_plain)
+    log_.warn(LogEvent::open_to_others,
+              "tls.allow_plain: plain text is taken beside TLS, and the name its senders give is believed");
+  if (shared_->tls && !shared_->tls->knows_clients() && !config_.tls.allow_plain)
+    log_.warn(LogEvent::listening,
+              "tls: nobody can send: there is no key (cprotoctl key add CLIENT) and no tls.client_ca");
+  say_certificate();
+}
+
+std::optional<std::int64_t> Daemon::certificate_left() const {
+  if (!shared_->tls || !shared_->tls->expires()) return std::nullopt;
+  return *shared_->tls->expires() - std::int64_t{std::time(nullptr)};
+}
+
+// Once a day, from a month before its end.
+void Daemon::say_certificate() {
+  const auto left = certificate_left();
+  certificate_said_at_ = left ? reactor_.now() + kExpiryEvery : kNever;
+  if (!left || *left >= kExpiresSoon) return;
+  const std::uint64_t days = static_cast<std::uint64_t>(std::max<std::int64_t>(*left, 0)) / (24 * 3600);
+  log_.warn(LogEvent::certificate_expires,
+            *left <= 0
+                ? "the certificate has expired: clients refuse it (tls.certificate; then systemctl reload cprotod)"
+                : "the certificate expires in " + counted(days, {"day", "days"}) +
+                      " (tls.certificate; then systemctl reload cprotod)");
 }
 
 std::string Daemon::status_line() {
   if (is_draining_)
     return "draining: " + counted(listener_->connections(), {"connection", "connections"}) + ", " +
-           human_bytes(store_->delivery().backlog(reactor_.now()).bytes) + " to deliver";
+           store_->left_to_do();
   return "listening on " + listener_->addresses() + "; " +
          counted(listener_->connections(), {"connection", "connections"}) + ", " +
          counted(counters_.messages, {"message", "messages"}) + " so far";
@@ -258,11 +326,10 @@ DaemonView Daemon::view() {
           counters_,
           listener_->connections(),
           listener_->addresses(),
-          config_.store.directory,
-          inbox(),
           health_->trouble(),
           is_draining_,
-          listener_->handshakes()};
+          listener_->handshakes(),
+          certificate_left()};
 }
 
 // --- reloading ---
@@ -273,8 +340,9 @@ void Daemon::on_signal(int signal) {
   drain();
 }
 
-std::vector<std::string> Daemon::mistakes_in(const LoadResult& loaded) const {
+std::vector<std::string> Daemon::mistakes_in(const LoadResult& loaded, const std::string& tls_problem) const {
   std::vector<std::string> mistakes = loaded.errors;
+  if (mistakes.empty() && !tls_problem.empty()) mistakes.push_back(tls_problem);
   const std::string& group = loaded.config.inbox.group;
   if (mistakes.empty() && group != config_.inbox.group && !group_exists(group))
     mistakes.push_back("inbox.group: there is no group " + group);
@@ -289,14 +357,20 @@ Reply Daemon::reload() {
     log_.write(severity, event, line, {});
     reply.text += line + "\n";
   };
-  const std::vector<std::string> mistakes = mistakes_in(loaded);
+  LoadedTls tls = loaded.errors.empty() ? load_tls(loaded.config.tls) : LoadedTls{};
+  // Its clients would go on in plain text, or not at all.
+  const bool is_lost = loaded.errors.empty() && tls.problem.empty() && shared_->tls && !tls.context;
+  if (is_lost && listener_->is_open_to_others() && !config_.listen.insecure)
+    tls.problem = "tls: there is neither a key file nor a certificate any more, and other hosts reach this port";
+  const std::vector<std::string> mistakes = mistakes_in(loaded, tls.problem);
   for (const std::string& line : mistakes) tell(Severity::error, LogEvent::reload_refused, line);
   for (const std::string& line : loaded.warnings) tell(Severity::warn, LogEvent::restart_needed, line);
+  if (!tls.warning.empty()) tell(Severity::warn, LogEvent::none, tls.warning);
   if (!mistakes.empty()) {
     reply.status = exit_status::kConfig;
     tell(Severity::error, LogEvent::reload_refused, "not reloaded; the configuration in force stays");
   } else {
-    for (const std::string& key : apply(loaded.config))
+    for (const std::string& key : apply(loaded.config, std::move(tls.context)))
       tell(Severity::warn, LogEvent::restart_needed, key + " takes effect at a restart");
     tell(Severity::info, LogEvent::reloaded, "configuration reloaded");
   }
@@ -305,7 +379,7 @@ Reply Daemon::reload() {
 }
 
 // Connections that are there keep what was agreed with them. Returns the keys that stay as they are until a restart.
-std::vector<std::string> Daemon::apply(const Config& next) {
+std::vector<std::string> Daemon::apply(const Config& next, std::shared_ptr<const TlsContext> tls) {
   const std::vector<std::string> later = keys_needing_restart(config_, next);
   Config merged = next;
   for (const config::Key& key : config::keys())
@@ -316,12 +390,13 @@ std::vector<std::string> Daemon::apply(const Config& next) {
   config_ = std::move(merged);
   shared_->session = server_options(config_);
   shared_->window_bytes = config_.session.window_bytes;
+  shared_->tls = std::move(tls);
+  shared_->allows_plain = config_.tls.allow_plain;
+  shared_->authority = Authority(config_.client);
+  listener_->review();
+  say_tls();
   listener_->set_limits(connection_limits());
-  store_->set_limits(registry_options(config_));
-  store_->set_limits(space_limits(config_));
-  store_->set_memory(config_.limits.memory);
-  store_->set_forget(forget_options(config_));
-  store_->set_existing_file(config_.inbox.existing_file);
+  store_->set_options(store_options(config_));
   hooks_.set_level(config_.log.level);
   return later;
 }
@@ -362,7 +437,7 @@ void Daemon::finish_draining() {
     drain_until_ = now + patience;
   }
   store_->settle();
-  const std::uint64_t moves = store_->moves() + store_->delivery().moves();
+  const std::uint64_t moves = store_->moves();
   if (has_service_manager() && moves != std::exchange(drain_moves_, moves)) {
     drain_until_ = now + patience;
     if (now - drain_said_at_ >= kSayEvery) say_draining();
@@ -382,11 +457,12 @@ void Daemon::after_round() {
 }
 
 void Daemon::update_deadline() {
-  reactor_.deadlines().set(
-      *this, std::min({store_->next_deadline(), health_->next_deadline(), is_draining_ ? drain_until_ : kNever}));
+  reactor_.deadlines().set(*this, std::min({store_->next_deadline(), health_->next_deadline(), certificate_said_at_,
+                                            is_draining_ ? drain_until_ : kNever}));
 }
 
 void Daemon::on_deadline() {
+  if (reactor_.now() >= certificate_said_at_) say_certificate();
   store_->handle_timeout();
   after_round();
 }
@@ -396,7 +472,7 @@ Daemon::Outcome Daemon::run() {
   reactor_.run();
   const bool is_at_rest = store_->is_at_rest();
   const std::string how = is_at_rest ? "stopped; everything received is durable and delivered"
-                                     : "stopped before everything was delivered; the journal has it";
+                                     : "stopped before everything was delivered; " + store_->who_has_the_rest();
   log_.write(is_at_rest ? Severity::info : Severity::warn,
              is_at_rest ? LogEvent::stopped : LogEvent::stopped_undelivered, how, {});
   for (const Answer& answer : drain_answers_) answer({0, how + "\n"});

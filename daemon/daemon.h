@@ -18,6 +18,7 @@
 #include "daemon/repeats.h"
 #include "daemon/store.h"
 #include "daemon/store_lock.h"
+#include "daemon/stream.h"
 #include "daemon/uv_disk.h"
 
 namespace cproto {
@@ -45,6 +46,8 @@ class Daemon final : private Timed {
 
  private:
   Outcome open_store();
+  Outcome open_journal_store();
+  void open_stream_store();
   Outcome open_listener(const ConnectionLimits& limits);
   void open_control();
   void start_signals();
@@ -53,8 +56,11 @@ class Daemon final : private Timed {
 
   // Everything or nothing: a configuration with a mistake changes nothing.
   Reply reload();
-  std::vector<std::string> mistakes_in(const LoadResult& loaded) const;
-  std::vector<std::string> apply(const Config& next);
+  std::vector<std::string> mistakes_in(const LoadResult& loaded, const std::string& tls_problem) const;
+  std::vector<std::string> apply(const Config& next, std::shared_ptr<const TlsContext> tls);
+  std::optional<std::int64_t> certificate_left() const;
+  void say_tls();
+  void say_certificate();
   ConnectionLimits connection_limits();
 
   void drain();
@@ -77,6 +83,7 @@ class Daemon final : private Timed {
   UvDisk disk_;
   World world_;
   PeerCounters counters_;
+  std::unique_ptr<Stream> stream_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ConnectionShared> shared_;
   std::unique_ptr<Listener> listener_;
@@ -91,6 +98,7 @@ class Daemon final : private Timed {
   Instant drain_until_ = kNever;
   Instant drain_said_at_{};
   std::uint64_t drain_moves_ = 0;
+  Instant certificate_said_at_ = kNever;  // the next time its end is spoken of
   std::vector<Answer> drain_answers_;
 };
 

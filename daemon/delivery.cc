@@ -27,7 +27,7 @@ constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr Duration kCheckpointInterval = 1s;
 constexpr Duration kCheckpointIntervalMax = 10s;
 constexpr int kCheckpointPart = 5;
-constexpr std::size_t kCrowd = 500;  // logs closed at once
+constexpr std::size_t kCrowd = 500;  // logs closed since the allocator was asked for its pages
 constexpr Duration kRetry = 5s;
 
 }  // namespace
@@ -175,7 +175,7 @@ bool Delivery::advance() {
   if (is_busy_ || journal_ == nullptr || restart_at_ != kNever) return false;
   if (round_goes_on()) return take_next();
   round_bytes_ = 0;
-  if (open_logs() || write_pending() || place_files()) return false;
+  if (relieve() || open_logs() || write_pending() || place_files()) return false;
   if (!round_is_over()) return false;
   if (set_aside()) return false;
   if (inbox_.is_settled()) {
@@ -246,6 +246,16 @@ void Delivery::take_batch(const BatchPlace& place, ByteView bytes, bool is_intac
   round_bytes_ += place.size;
   bytes_since_checkpoint_ += place.used;
   if (!bytes.empty() && assembler_.take(place, bytes, is_intact)) has_work_since_checkpoint_ = true;
+}
+
+bool Delivery::relieve() {
+  Job job = inbox_.relieving_job(now_);
+  if (job.empty()) return false;
+  run(std::move(job), [this](JobResult result) {
+    if (!result.ok()) return on_sync_failed(result);
+    inbox_.on_relieved();
+  });
+  return true;
 }
 
 bool Delivery::open_logs() {
@@ -352,7 +362,9 @@ void Delivery::on_checkpoint_durable() {
   if (job.empty()) return;
   // What a crowd of logs took lies between what stays: the allocator gives its pages back only when asked; behind this
   // job, which has much of it.
-  const bool was_crowd = files.size() >= kCrowd;
+  logs_closed_ += files.size();
+  const bool was_crowd = logs_closed_ >= kCrowd;
+  if (was_crowd) logs_closed_ = 0;
   disk_.submit(std::move(job), [parts, files, was_crowd, &disk = disk_](JobResult) {
     if (was_crowd) disk.submit({}, [](JobResult) { malloc_trim(0); });
   });

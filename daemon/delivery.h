@@ -122,6 +122,7 @@ class Delivery {
   bool advance();
   void queue(const BatchPlace& batch);
   void on_delivered(std::uint64_t number);
+  bool relieve();
   bool open_logs();
   bool write_pending();
   bool place_files();
@@ -177,6 +178,7 @@ class Delivery {
   CheckpointRecord checkpoint_;      // being made
   bool wants_checkpoint_ = false;
   bool has_work_since_checkpoint_ = false;
+  std::size_t logs_closed_ = 0;  // since memory was last given back
   std::uint64_t bytes_since_checkpoint_ = 0;
   Instant next_checkpoint_{};
   Instant restart_at_ = kNever;

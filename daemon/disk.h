@@ -19,6 +19,9 @@
 
 namespace cproto {
 
+// In cprotod, memory of this size and more begins at a page.
+inline constexpr std::size_t kPagedSize = 64 * 1024;
+
 // An open file. Belongs to whoever declared it; a job that names it must be over before it goes.
 struct File {
   int handle = -1;
@@ -85,6 +88,7 @@ struct FileOp {
   std::uint64_t size = 0;
   std::uint32_t mode = 0;
   ByteView bytes;
+  bool is_past_cache = false;  // write: not through the page cache, where that can be
   std::span<std::uint8_t> into;
   FileStatus* status = nullptr;
   std::vector<std::string>* names = nullptr;
@@ -171,6 +175,12 @@ inline FileOp write(File& file, std::uint64_t offset, ByteView bytes) {
   FileOp op = on_file(Kind::write, file);
   op.offset = offset;
   op.bytes = bytes;
+  return op;
+}
+// Begins and ends at pages of memory and of the file, else it goes through the cache.
+inline FileOp write_past_cache(File& file, std::uint64_t offset, ByteView bytes) {
+  FileOp op = write(file, offset, bytes);
+  op.is_past_cache = true;
   return op;
 }
 inline FileOp append(File& file, ByteView bytes) {

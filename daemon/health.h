@@ -17,9 +17,7 @@
 namespace cproto {
 
 struct HealthOptions {
-  Duration watchdog{0};   // the service manager's interval; 0: it has none
-  std::string directory;  // of the store, for sentences
-  std::string inbox;
+  Duration watchdog{0};  // the service manager's interval; 0: it has none
 };
 
 class Health {
@@ -39,17 +37,13 @@ class Health {
   // Something that ought to move, and since when it has not.
   struct Watch {
     std::uint64_t mark = 0;
-    Instant since;
+    Instant since{};
     bool was_said = false;
     // For how long something has waited with nothing moving.
     Duration stalled(Instant now, bool is_waiting, std::uint64_t moves);
   };
 
-  void look_at_disk(Instant now, const Store& store);
-  void look_at_inbox(Instant now, const Store& store);
-  void look_at_files(Instant now, const Store& store);
-  void tell_stall(Watch& watch, Duration lasts, const std::string& what, const char* consequence,
-                  const std::string& when_over);
+  void look_at(Instant now, const Wait& wait, Watch& watch);
   void look_at_pipeline(Instant now, const Store& store);
   void feed_watchdog(Instant now);
   void say_status();
@@ -58,9 +52,7 @@ class Health {
   Log& log_;
   std::function<void(const std::string&)> notify_;
   std::function<std::string()> when_well_;
-  Watch disk_;
-  Watch inbox_;
-  Watch files_;
+  std::vector<Watch> watches_;
   Watch pipeline_;
   bool is_stuck_ = false;
   std::string trouble_;

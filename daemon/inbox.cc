@@ -19,6 +19,7 @@ constexpr std::size_t kOpenLogs = 512;
 constexpr Duration kIdleLog = 60s;
 constexpr Duration kIdleCrowd = 5s;  // more than kOpenLogs, and nothing is written to any
 constexpr Duration kRetry = 5s;
+constexpr std::size_t kSpareMax = 8u << 20;  // a round, and as it grew
 constexpr std::size_t kOpenOperations = 5;
 
 std::string hex(std::uint64_t value) {
@@ -135,9 +136,19 @@ std::string Inbox::open_again(InboxLog& log) {
                 fields_of(log));
       log.length = status.size;
     }
+    if (++opened_again_ > kOpenLogs) close_linked(log);
     return {};
   }
   return log.path + " was removed while cprotod was down; beginning a new one";
+}
+
+// Of many logs not all stay open: descriptors may be fewer. It is opened again by its link.
+void Inbox::close_linked(InboxLog& log) {
+  FileStatus linked;
+  Job look{file_op::status_of_path(log.link, linked)};
+  if (!disk_.run(look).ok() || linked.device != log.identity.device || linked.inode != log.identity.inode) return;
+  Job close{file_op::close(log.file)};
+  disk_.run(close);
 }
 
 void Inbox::add_wanted(std::set<std::string>& paths) const {
@@ -247,10 +258,45 @@ Instant Inbox::next_deadline(Instant now) const {
   return deadline;
 }
 
+// --- descriptors ---
+
+// Whether some log has a descriptor and will not need it: it is not waiting for something itself.
+bool Inbox::can_relieve(Instant now) const {
+  return std::any_of(logs_.begin(), logs_.end(), [&](const auto& it) {
+    const InboxLog& log = *it.second;
+    return log.file.is_open() && !(log.is_queued && is_blocked(log, now));
+  });
+}
+
+bool Inbox::is_short_of_descriptors(Instant now, int error) {
+  if ((error != EMFILE && error != ENFILE) || !can_relieve(now)) return false;
+  return lacks_descriptors_ = true;
+}
+
+Job Inbox::relieving_job(Instant now) {
+  if (!lacks_descriptors_) return {};
+  relieved_.clear();
+  Job job;
+  for (auto& [key, log] : logs_) {
+    if (log->state != InboxLog::State::ready || log->is_queued || !log->file.is_open()) continue;
+    if (log->is_dirty) job.push_back(file_op::sync_data(log->file));
+    job.push_back(file_op::close(log->file));
+    relieved_.push_back(log.get());
+  }
+  // With nothing in hand, others are about to be written, and have theirs then.
+  if (!job.empty() || !can_relieve(now)) lacks_descriptors_ = false;
+  return job;
+}
+
+void Inbox::on_relieved() {
+  for (InboxLog* log : relieved_) log->is_dirty = false;
+}
+
 // --- opening ---
 
 Job Inbox::opening_job(Instant now) {
   opening_.clear();
+  if (lacks_descriptors_) return {};
   for (InboxLog* log : pending_)
     if (log->state == InboxLog::State::closed && !is_blocked(*log, now) && opening_.size() < kLogsPerJob)
       opening_.push_back(log);
@@ -297,7 +343,7 @@ void Inbox::on_opened(Instant now, JobResult result, Journal& journal) {
   }
   if (all_are_open && !result.ok())
     for (InboxLog* log : opening_) block(*log, now, result.error, "opening");
-  else if (opened < opening_.size())
+  else if (opened < opening_.size() && !is_short_of_descriptors(now, result.error))
     block(*opening_[opened], now, result.error, "opening");
   journal.flush();
 }
@@ -324,6 +370,10 @@ void Inbox::add_writes(Instant now, const Journal& journal, Job& job) {
       log->state = InboxLog::State::ready;
     const bool is_writable = log->state == InboxLog::State::ready || log->state == InboxLog::State::left;
     if (!is_writable || is_blocked(*log, now)) continue;
+    if (!log->file.is_open()) {
+      if (lacks_descriptors_) continue;
+      job.push_back(file_op::open(log->file, log->link));
+    }
     if (log->state == InboxLog::State::ready && !log->is_rewriting)
       job.push_back(file_op::expect_identity(log->path, log->identity));
     std::uint64_t at = log->length;
@@ -352,7 +402,7 @@ void Inbox::on_written(Instant now, JobResult result) {
     }
     if (result.error == ESTALE && log.state == InboxLog::State::ready) {
       leave(log);
-    } else {
+    } else if (!is_short_of_descriptors(now, result.error)) {
       log.is_rewriting = true;  // part of it may be there
       block(log, now, result.error, "writing");
     }
@@ -361,6 +411,15 @@ void Inbox::on_written(Instant now, JobResult result) {
   std::erase_if(pending_, [](const InboxLog* log) { return !log->is_queued; });
   if (pending_.empty()) blocked_bytes_ = 0;
   if (!over_share_.empty()) count_shares();
+}
+
+// A round is as large as the one before it, more or less: fresh memory costs more than what is put there.
+void Inbox::keep_spare(std::vector<LogChunk>& written) {
+  for (LogChunk& chunk : written) {
+    if (chunk.bytes.capacity() <= spare_.capacity() || chunk.bytes.capacity() > kSpareMax) continue;
+    spare_.swap(chunk.bytes);
+    spare_.clear();
+  }
 }
 
 // It was renamed or removed. It keeps what it has; what is pending goes to a new one of its name.
@@ -384,6 +443,7 @@ void Inbox::leave(InboxLog& log) {
 
 void Inbox::complete(InboxLog& log, Instant now) {
   for (LogChunk& chunk : log.pending) log.length += (chunk.part ? chunk.part->written : 0) + chunk.bytes.size();
+  keep_spare(log.pending);
   log.pending.clear();
   if (log.aside) {
     done_asides_.push_back(std::exchange(log.aside, nullptr));
@@ -406,7 +466,7 @@ void Inbox::complete(InboxLog& log, Instant now) {
 }
 
 bool Inbox::close_logs() {
-  const auto is_open = [](const auto& log) { return log.second->file.is_open(); };
+  const auto is_open = [](const auto& log) { return log.second->state != InboxLog::State::closed; };
   closes_logs_ = !left_.empty() || std::any_of(logs_.begin(), logs_.end(), is_open);
   wants_checkpoint_ = wants_checkpoint_ || closes_logs_;
   return closes_logs_;
@@ -566,11 +626,13 @@ void Inbox::on_synced() {
 }
 
 void Inbox::on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& files) {
+  Bytes().swap(spare_);  // there may be no next round for long
   const auto closes = [&](InboxLog& log) {
     if (log.state != InboxLog::State::closing) return false;
-    files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
     log.state = InboxLog::State::closed;
     job.push_back(file_op::remove(log.link));
+    if (!log.file.is_open()) return true;
+    files.push_back(std::make_shared<File>(std::exchange(log.file, {})));
     job.push_back(file_op::close(*files.back()));
     return true;
   };

@@ -54,6 +54,8 @@ class Inbox {
   // What is put from now on is of this batch.
   void begin_batch(std::uint64_t number) { batch_ = number; }
   InboxLog& log_of(const std::string& client_id, const std::string& channel, MessageKind kind);
+  // So many bytes are about to be put.
+  void reserve(InboxLog& log, std::size_t bytes) { log.reserve(bytes, spare_); }
   void put(InboxLog& log, MessageKind kind, ByteView payload);
   // The first bytes of this one are in its part.
   void put(InboxLog& log, Assembly& assembly);
@@ -75,6 +77,10 @@ class Inbox {
   Instant next_deadline(Instant now) const;
 
   // --- jobs: one at a time; what they point at is here ---
+  // Logs that have what was for them are synced and their files closed, where descriptors are short: they are opened
+  // again when there is more. Empty: there are enough, or none is to be had for now.
+  Job relieving_job(Instant now);
+  void on_relieved();
   // Opens logs that are new. Empty: none is.
   Job opening_job(Instant now);
   void on_opened(Instant now, JobResult result, Journal& journal);
@@ -108,13 +114,17 @@ class Inbox {
   };
 
   bool is_blocked(const InboxLog& log, Instant now) const { return log.blocked_until > now; }
+  bool can_relieve(Instant now) const;
+  bool is_short_of_descriptors(Instant now, int error);
   std::string open_again(InboxLog& log);
+  void close_linked(InboxLog& log);
   bool is_log(const FileStatus& file, const InboxLog& log);
   std::string open_asides();
   std::unique_ptr<InboxLog>& place_of(const std::string& client_id, const std::string& name);
   void count_shares();
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
+  void keep_spare(std::vector<LogChunk>& written);
   InboxLog& follow(std::unique_ptr<InboxLog>& log);
   void leave(InboxLog& log);
   std::unique_ptr<InboxLog> from_record(const LogRecord& record) const;
@@ -130,6 +140,7 @@ class Inbox {
   std::map<std::string, std::unique_ptr<InboxLog>> logs_;  // by "<client>/<name>"
   std::vector<std::unique_ptr<InboxLog>> left_;            // renamed or removed: to be completed, synced and closed
   std::vector<InboxLog*> pending_;
+  Bytes spare_;                       // memory of what was written, for what is pending next
   std::vector<InboxLog*> opening_;    // of the job under way
   std::vector<Share> shares_;         // of the job under way
   std::vector<FileStatus> statuses_;  // of the job under way
@@ -144,9 +155,12 @@ class Inbox {
   std::uint64_t batch_ = 0;
   bool is_recovering_ = false;
   bool wants_checkpoint_ = false;
-  bool closes_logs_ = false;  // with the next checkpoint
-  std::size_t open_ = 0;      // logs that the last checkpoint left open
-  Instant idle_since_{};      // nothing was written, nor closed, since then
+  std::size_t opened_again_ = 0;     // at recovery
+  bool lacks_descriptors_ = false;   // opening waits for relieving_job()
+  std::vector<InboxLog*> relieved_;  // of the job under way
+  bool closes_logs_ = false;         // with the next checkpoint
+  std::size_t open_ = 0;             // logs that the last checkpoint left open
+  Instant idle_since_{};             // nothing was written, nor closed, since then
 };
 
 }  // namespace cproto

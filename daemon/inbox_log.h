@@ -36,7 +36,7 @@ struct InboxLog {
   State state = State::closed;
   std::uint64_t id = 0;  // of its registration
   std::string link;      // its second name, in the store
-  File file;
+  File file;  // where descriptors are short it may be closed while the log is ready or left: the link leads to it
   FileStatus identity;              // of the open file
   std::uint64_t length = 0;         // what was delivered to it ends here
   std::uint64_t from = 0;           // the first batch whose messages are for this file, not for one before it
@@ -64,9 +64,10 @@ struct InboxLog {
     return sum;
   }
 
-  // So many more are about to come.
-  void reserve(std::size_t bytes) {
+  // So many more are about to come. They go to the memory of `spare`, if nothing waits and it is larger.
+  void reserve(std::size_t bytes, Bytes& spare) {
     Bytes& out = tail();
+    if (out.empty() && out.capacity() < spare.capacity()) out.swap(spare);
     if (out.capacity() - out.size() < bytes) out.reserve(std::max(out.size() + bytes, out.capacity() * 2));
   }
 

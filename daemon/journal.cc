@@ -40,6 +40,7 @@ Job segment_job(const std::string& directory, Segment& segment, ByteView first_b
           file_op::zero_fill(segment.file, segment.size),
           file_op::write(segment.file, 0, first_block),
           file_op::sync_data(segment.file),
+          file_op::drop_cached(segment.file, 0, segment.size),
           file_op::sync_directory(directory)};
 }
 
@@ -94,6 +95,7 @@ void Journal::begin_gathering() {
     gathered_ = std::make_shared<Bytes>();
     if (spare_.size() < kSpareBuffers) spare_.push_back(gathered_);
   }
+  gathered_->reserve(kPagedSize);
   gathered_->assign(kBatchHeaderSize, 0);
   gathering_number_ = next_number_++;
 }
@@ -165,10 +167,10 @@ void Journal::write_gathered() {
 void Journal::submit_flying() {
   job_is_running_ = true;
   Segment& segment = *in_use_.back();
-  disk_.submit({file_op::write(segment.file, flying_header_.offset, *flying_), file_op::sync_data(segment.file)},
-               [this, alive = alive_](JobResult result) {
-                 if (*alive) on_written(result);
-               });
+  Job job{file_op::write_past_cache(segment.file, flying_header_.offset, *flying_), file_op::sync_data(segment.file)};
+  disk_.submit(std::move(job), [this, alive = alive_](JobResult result) {
+    if (*alive) on_written(result);
+  });
 }
 
 void Journal::on_written(JobResult result) {

@@ -175,8 +175,8 @@ std::unique_ptr<Listener::Problem> Listener::open_inherited() {
     stop_listening();
     return std::make_unique<Problem>(
         Problem{EINVAL, "inherited sockets listen on " + addresses_ +
-                            ": other hosts could send without encryption; say [listen] insecure = true, or change "
-                            "cprotod.socket"});
+                            ": other hosts could send without encryption; set up [tls], say [listen] insecure = "
+                            "true, or change cprotod.socket"});
   }
   std::vector<std::string> wanted = to_addresses(options_.hosts);
   for (std::string& host : wanted) host = with_port(host, options_.port);
@@ -274,6 +274,10 @@ void Listener::stop_listening() { acceptors_.clear(); }
 
 void Listener::pause_all(Duration retry_after) {
   for (const auto& connection : connections_) connection->pause(retry_after);
+}
+
+void Listener::review() {
+  for (const auto& connection : connections_) connection->review();
 }
 
 void Listener::close_all() {

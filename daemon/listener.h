@@ -34,7 +34,7 @@ struct ListenerOptions {
   std::vector<std::string> hosts;  // addresses, or "*"
   std::uint16_t port = 0;          // 0: a free one
   ConnectionLimits limits;
-  bool may_be_open = false;  // [listen] insecure: to other hosts than this one
+  bool may_be_open = false;  // [listen] insecure, or [tls]: to other hosts than this one
   std::vector<int>
       inherited;  // listening sockets of the service manager: then `hosts` and `port` only say what to expect
 };
@@ -65,6 +65,8 @@ class Listener {
   // Asks every client to pause and come back.
   void pause_all(Duration retry_after);
   void close_all();
+  // Keys changed: whoever came with one that is gone goes.
+  void review();
   // The store has room again: whoever waited reads on.
   void on_room();
 

@@ -53,6 +53,10 @@ constexpr std::array kEntries = {
     Entry{LogEvent::senders_held, "7d9dcd7dc7064c78a049c52e4d13fd53"},
     Entry{LogEvent::overloaded, "2a097edc4e234be8a85cd05b953a11ff"},
     Entry{LogEvent::stuck, "19ec402e55224720afa02290a6041282"},
+    Entry{LogEvent::certificate_expires, "d9ceeb591ed64ccf826d21588620c009"},
+    Entry{LogEvent::stream_away, "7c5adf7bfc484874ba843b774dafbb31"},
+    Entry{LogEvent::stream_full, "9bc33557089c46a4a84040ad6cba3b23"},
+    Entry{LogEvent::stream_works, "a209b85876b04b059af52e3ef117c59f"},
 };
 
 constexpr bool are_in_order() {

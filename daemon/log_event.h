@@ -31,23 +31,27 @@ enum class LogEvent : std::uint8_t {
   too_many_connections,
   disk_full,
   disk_failed,
-  disk_stalled,       // a sync does not return
-  disk_works,         // again, after one of the three before
-  inbox_blocked,      // a log cannot be written
-  inbox_writable,     // again
-  inbox_changed,      // by somebody else: shorter, or written to, or removed
-  open_to_others,     // [listen] insecure
-  few_descriptors,    // fewer than [limits] connections
-  volatile_store,     // on a file system that does not outlive the machine
-  sockets_differ,     // inherited ones from [listen]
-  lines_lost,         // the log could not keep up
-  client_kicked,      // by cprotoctl
-  session_forgotten,  // by cprotoctl, or as no client came back for it
-  disk_low,           // less than twice the floor of [limits] free_space is free
-  inbox_limit,        // a client's inbox is at [limits] inbox_per_client, or below it again
-  senders_held,       // nobody is read, for longer than a moment
-  overloaded,         // a connection was sent away with its unfinished frame
-  stuck,              // a batch waits and nothing is done about it: a bug
+  disk_stalled,         // a sync does not return
+  disk_works,           // again, after one of the three before
+  inbox_blocked,        // a log cannot be written
+  inbox_writable,       // again
+  inbox_changed,        // by somebody else: shorter, or written to, or removed
+  open_to_others,       // [listen] insecure
+  few_descriptors,      // fewer than [limits] connections
+  volatile_store,       // on a file system that does not outlive the machine
+  sockets_differ,       // inherited ones from [listen]
+  lines_lost,           // the log could not keep up
+  client_kicked,        // by cprotoctl
+  session_forgotten,    // by cprotoctl, or as no client came back for it
+  disk_low,             // less than twice the floor of [limits] free_space is free
+  inbox_limit,          // a client's inbox is at [limits] inbox_per_client, or below it again
+  senders_held,         // nobody is read, for longer than a moment
+  overloaded,           // a connection was sent away with its unfinished frame
+  stuck,                // a batch waits and nothing is done about it: a bug
+  certificate_expires,  // within a month, or it has
+  stream_away,          // it cannot be reached, is not there, or does not answer
+  stream_full,
+  stream_works,  // it is open, at the start or again
 };
 
 // 32 hexadecimal digits; empty for `none`.

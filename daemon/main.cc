@@ -13,6 +13,7 @@
 #include "daemon/exit_status.h"
 #include "daemon/logging.h"
 #include "daemon/store_lock.h"
+#include "daemon/tls_files.h"
 #include "daemon/uv_disk.h"
 #include "daemon/verify.h"
 
@@ -119,6 +120,9 @@ int main(int argc, char** argv) {
   for (const std::string& line : loaded.errors) std::fprintf(stderr, "%s\n", line.c_str());
   if (!loaded.errors.empty()) return exit_status::kConfig;
   if (arguments.print_config) std::fputs(print(loaded.config).c_str(), stdout);
+  const std::string tls_problem = arguments.check_config ? load_tls(loaded.config.tls).problem : "";
+  if (!tls_problem.empty()) std::fprintf(stderr, "%s\n", tls_problem.c_str());
+  if (!tls_problem.empty()) return exit_status::kConfig;
   if (arguments.print_config || arguments.check_config) return 0;
   return arguments.verify ? verify(loaded.config) : serve(arguments, loaded.config);
 }

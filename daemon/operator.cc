@@ -102,13 +102,17 @@ void Operator::verify(const Answer& answer) {
   if (std::exchange(is_verifying_, true))
     return answer({exit_status::kTemporaryFailure, "the journal is being verified already; ask again later\n"});
   const auto damage = std::make_shared<std::string>();
-  store_.verify([damage](const std::string& sentence) { *damage += sentence + "\n"; },
-                [this, damage, answer](std::uint64_t batches) {
-                  is_verifying_ = false;
-                  const std::string read = counted(batches, {"batch", "batches"}) + " of the journal read";
-                  if (damage->empty()) return answer({0, read + "; every checksum agrees\n"});
-                  answer({exit_status::kDataError, *damage + read + "; damaged\n"});
-                });
+  const bool is_begun =
+      store_.verify([damage](const std::string& sentence) { *damage += sentence + "\n"; },
+                    [this, damage, answer](std::uint64_t batches) {
+                      is_verifying_ = false;
+                      const std::string read = counted(batches, {"batch", "batches"}) + " of the journal read";
+                      if (damage->empty()) return answer({0, read + "; every checksum agrees\n"});
+                      answer({exit_status::kDataError, *damage + read + "; damaged\n"});
+                    });
+  if (is_begun) return;
+  is_verifying_ = false;
+  answer({exit_status::kUsage, "there is no journal here: the stream keeps what was received\n"});
 }
 
 }  // namespace cproto

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/file_intake.h"
 #include "proto/assert.h"
 
 namespace cproto {
@@ -38,6 +39,7 @@ Peer::Peer(Instant now, Store& store, Wire& wire, Log& log, PeerCounters& counte
 }
 
 Peer::~Peer() {
+  if (asked_) store_.withdraw(*this);
   store_.partial_frames().note(*this, 0, false);
   if (entry_ != nullptr) store_.release(*entry_, *this);
 }
@@ -50,6 +52,38 @@ void Peer::turn() {
   settle(now, session_, *this);
   in_turn_ = false;
 }
+
+// --- who it is ---
+
+void Peer::identify(const Authority& authority, Identity identity) {
+  authority_ = &authority;
+  identity_ = std::move(identity);
+}
+
+void Peer::refuse_plain(ByteView input) {
+  log_.on_input(input);
+  session_.end(Error::of(ErrorCode::tls_required));
+  turn();
+}
+
+void Peer::on_tls_failed(const std::string& why) {
+  if (!is_opened_ && !session_.wants_finish()) {
+    is_refused_ = true;
+    ++counters_.handshake_failures;
+    ++counters_.tls_failures;
+    if (const auto more = counters_.stranger_lines.note(world_.now())) log_.on_tls_failed(why, *more);
+  }
+  on_lost();
+}
+
+void Peer::expel(ErrorCode why) {
+  if (session_.wants_finish()) return;
+  if (!is_opened_) turn_away(why);
+  session_.end(Error::of(why));
+  turn();
+}
+
+// --- input ---
 
 void Peer::receive(ByteView input) {
   if (!is_opened_) log_.on_input(input);
@@ -82,6 +116,7 @@ void Peer::on_lost() {
 }
 
 void Peer::let_go(ErrorCode why) {
+  if (std::exchange(asked_, nullptr)) store_.withdraw(*this);
   if (entry_ == nullptr) return;
   SessionEntry& entry = *std::exchange(entry_, nullptr);
   entry.left_at = world_.now();
@@ -204,7 +239,7 @@ bool Peer::finds_no_room() {
 // PROTOCOL §7.2. After finish everything is to be where people look for it.
 void Peer::on_closing(Disconnect::End end) {
   store_.hurry();
-  is_closing_ = end == Disconnect::End::finish && entry_ != nullptr && !Store::is_delivered(*entry_);
+  is_closing_ = end == Disconnect::End::finish && entry_ != nullptr && !store_.is_delivered(*entry_);
   if (!is_closing_) session_.settle_close(world_.now());
 }
 
@@ -227,12 +262,37 @@ void Peer::on_message_refused(const Refusal& refusal) {
   turn();
 }
 
+// Before anything is remembered of whoever it is not.
 void Peer::on_hello(const Syn& syn) {
+  const std::string host(host_of(log_.address()));
+  if (authority_ != nullptr)
+    if (const auto why = authority_->check(syn, identity_, host)) return refuse(syn, *why);
   if (const Error* why = store_.no_room(syn.client_id)) return refuse(syn, *why);
-  auto admitted = store_.admit(syn, *this);
+  if (const auto admitted = store_.admit(syn, *this)) return on_decided(syn, *admitted);
+  asked_ = std::make_unique<Syn>(syn);
+}
+
+void Peer::on_admitted(Store::Admitted admitted) {
+  const auto syn = std::exchange(asked_, nullptr);
+  on_decided(*syn, admitted);
+  turn();
+}
+
+void Peer::on_decided(const Syn& syn, const Store::Admitted& admitted) {
   if (const Error* error = std::get_if<Error>(&admitted)) return refuse(syn, *error);
-  Admission& admission = std::get<Admission>(admitted);
+  const Admission& admission = std::get<Admission>(admitted);
   entry_ = admission.entry;
+  // A session may be older than what is configured, and is what it was begun as.
+  const std::string host(host_of(log_.address()));
+  if (authority_ != nullptr && syn.resume) {
+    Syn begun = syn;
+    begun.channel = entry_->channel;
+    begun.kind = entry_->kind;
+    if (const auto why = authority_->check(begun, identity_, host)) {
+      let_go(why->code);
+      return refuse(syn, *why);
+    }
+  }
   counters_.last_refused.clear(entry_->client_id);
   mode_ = admission.terms.mode;
   log_.on_admitted(*entry_, admission.terms);
@@ -255,13 +315,20 @@ void Peer::refuse(const Syn& syn, const Error& error) {
 void Peer::accept(const SynAck& terms) {
   const bool has_files = entry_->kind == MessageKind::file;
   session_.accept(world_.now(), {terms, entry_->received, has_files ? kFileWindowBytes : window_bytes_, entry_->kind,
-                                 [this](const std::string& channel) {
-                                   return entry_ == nullptr || store_.use_channel(*entry_, channel);
-                                 }});
+                                 [this](const MessageHeader& header) { return objection(header); }});
+}
+
+std::optional<Error> Peer::objection(const MessageHeader& header) {
+  if (entry_ == nullptr) return std::nullopt;
+  if (authority_ != nullptr)
+    if (auto why = authority_->check(entry_->client_id, header)) return why;
+  if (header.kind == MessageKind::file && !store_.takes_files()) return Error::of(ErrorCode::files_not_taken);
+  if (header.channel.empty() || store_.use_channel(*entry_, header.channel)) return std::nullopt;
+  return Error::retry_after(ErrorCode::too_many_channels, kChannelsRetryAfter);
 }
 
 void Peer::on_ended(const Error& error, bool is_remote) {
-  if (is_refused_) return;
+  if (is_refused_ || asked_) return;
   if (waiting_ && error.code == ErrorCode::handshake_timeout) return log_.on_waiting_too_long(*entry_);
   if (!is_opened_) return on_stranger(error);
   if (entry_ == nullptr) return;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/authority.h"
 #include "daemon/counters.h"
 #include "daemon/log.h"
 #include "daemon/peer_log.h"
@@ -43,6 +44,17 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
        const ServerOptions& options, std::uint64_t window_bytes);
   ~Peer() override;
 
+  // Who it is, and who decides what that one may: nobody is asked if this is never said. `authority` outlives the peer.
+  // Pre: nothing was received.
+  void identify(const Authority& authority, Identity identity);
+  const Identity& identity() const { return identity_; }
+  // It speaks plain text where only TLS is taken. One turn; nothing more is to be received.
+  void refuse_plain(ByteView input);
+  // TLS failed; close() is next. `why` is for people.
+  void on_tls_failed(const std::string& why);
+  // Tells why it cannot stay, and ends. One turn.
+  void expel(ErrorCode why);
+
   // Each is one turn. `input` stays for the length of the call. The peer may be gone when they return (Wire::finish).
   void receive(ByteView input);
   void receive_end();
@@ -76,6 +88,8 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
 
  private:
   void on_hello(const Syn& syn);
+  void on_decided(const Syn& syn, const Store::Admitted& admitted);
+  std::optional<Error> objection(const MessageHeader& header);
   bool finds_no_room();
   void on_closing(Disconnect::End end);
   void count_refused(const Refusal& refusal);
@@ -90,6 +104,7 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
   // The session is not this connection's any more.
   void let_go(ErrorCode why);
 
+  void on_admitted(Store::Admitted admitted) override;
   void on_committed() override;
   void on_delivered() override;
   void on_message_refused(const Refusal& refusal) override;
@@ -106,12 +121,15 @@ class Peer final : private SessionHolder, private PartialFrames::Holder {
   const World& world_;
   ServerSession session_;
   SessionEntry* entry_ = nullptr;
+  const Authority* authority_ = nullptr;
+  Identity identity_;
   std::uint64_t window_bytes_;
   Instant last_input_;
   Rate rate_;
   OperationMode mode_ = OperationMode::burst;
   std::uint64_t duplicates_counted_ = 0;
   std::uint64_t damaged_counted_ = 0;
+  std::unique_ptr<const Syn> asked_;    // a resume, until the store knows how far its session got
   std::unique_ptr<const Syn> waiting_;  // a resume, until what was received before it is durable
   bool is_reading_ = true;
   bool is_closing_ = false;  // waits for its files to be in the inbox

@@ -21,6 +21,11 @@ bool looks_like_http(std::string_view first) {
 
 }  // namespace
 
+std::string_view host_of(std::string_view address) {
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
 void PeerLog::write(Severity severity, LogEvent event, const std::string& line, const SessionEntry& entry,
                     ErrorCode error) const {
   const std::string session = short_name(entry.id);
@@ -49,7 +54,13 @@ void PeerLog::on_stranger(const Error& error, const std::string& more) {
   if (looks_like_http({first_bytes_.data(), first_bytes_count_})) return say(" speaks HTTP, not cproto; closed");
   if (first_bytes_[0] == 0x16) return say(" speaks TLS, which is not configured here; closed");
   if (!is_known) return say(" went away in the handshake");
+  if (error.code == ErrorCode::tls_required)
+    return say(" speaks plain text, and [tls] is on here (allow_plain lets it in); closed");
   say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
+}
+
+void PeerLog::on_tls_failed(const std::string& why, const std::string& more) {
+  log_.info(LogEvent::not_a_client, address_ + ": TLS fails: " + why + "; closed" + more, {.peer = address_});
 }
 
 void PeerLog::on_refused(const Syn& syn, const Error& error, std::uint64_t times, const std::string& more) {

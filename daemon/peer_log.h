@@ -37,6 +37,7 @@ class PeerLog {
   // --- clients ---
   // The SYN was heard and the session is this connection's.
   void on_admitted(const SessionEntry& entry, const SynAck& terms);
+  void on_tls_failed(const std::string& why, const std::string& more);
   void on_restarted(const SessionEntry& entry);
   void on_opened(const SessionEntry& entry);
   // Call now and then.
@@ -74,5 +75,8 @@ class PeerLog {
   bool is_resumed_ = false;
   bool has_lasted_ = false;
 };
+
+// "192.0.2.9" of "192.0.2.9:51234", "2001:db8::1" of "[2001:db8::1]:51234".
+std::string_view host_of(std::string_view address);
 
 }  // namespace cproto

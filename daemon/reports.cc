@@ -32,50 +32,10 @@ std::vector<const SessionEntry*> live_sessions(const DaemonView& view, const std
   return sessions;
 }
 
-std::string journal_state(const DaemonView& view) {
-  const Journal& journal = view.store.journal();
-  const std::string segments = counted(journal.segments_in_use(), {"segment", "segments"}) + " in use; ";
-  if (journal.is_idle()) return segments + "everything received is durable";
-  return segments + (journal.waits_for_disk() ? "a batch is on its way to the disk" : "a batch waits");
-}
-
-std::string delivery_state(const DaemonView& view) {
-  const Delivery::Backlog backlog = view.store.delivery().backlog(view.now);
-  if (backlog.batches == 0) return "everything durable is in the inbox";
-  return counted(backlog.batches, {"batch", "batches"}) + " behind (" + human_bytes(backlog.bytes) + "), for " +
-         human_time(backlog.lag);
-}
-
-// "61 GiB of 98 GiB free; senders wait below 1 GiB"
-std::string disk_state(const SpaceWatch::Place& place) {
-  if (!place.is_known) return "not watched ([limits] free_space = 0)";
-  return human_bytes(place.space.free) + " of " + human_bytes(place.space.total) + " free; senders wait below " +
-         human_bytes(place.floor);
-}
-
 // --- why ---
 
 std::string last_heard(const DaemonView& view, const ConnectionView& connection) {
   return "last heard " + human_time(view.now - connection.last_input) + " ago";
-}
-
-std::string why_blocked(const DaemonView& view, const std::string& client) {
-  std::string why;
-  view.store.delivery().visit_blocked([&](const InboxLog& log) {
-    if (why.empty() && (client.empty() || log.client_id == client))
-      why = log.path + " cannot be written (" + log.trouble + ")";
-  });
-  return why;
-}
-
-// Why a connection is not read.
-std::string why_held(const DaemonView& view) {
-  const std::string blocked = why_blocked(view, "");
-  if (!blocked.empty()) return "what is durable cannot be delivered, and the journal is full of it: " + blocked;
-  const Delivery::Backlog backlog = view.store.delivery().backlog(view.now);
-  if (backlog.batches > 0)
-    return "delivery is " + human_bytes(backlog.bytes) + " behind, for " + human_time(backlog.lag);
-  return "the disk takes less than comes in";
 }
 
 std::string why_connected(const DaemonView& view, const SessionEntry& entry) {
@@ -85,11 +45,10 @@ std::string why_connected(const DaemonView& view, const SessionEntry& entry) {
   const std::uint64_t flying = in_flight(entry);
   const std::string received =
       flying == 0 ? "" : "; " + counted(flying, {"frame is", "frames are"}) + " received and not durable";
-  if (!view.trouble.empty() && (flying > 0 || !connection.is_reading))
-    return who + "waits for the disk: " + view.trouble + received;
-  if (!connection.is_reading) return who + "is held: " + why_held(view) + received;
-  if (flying > 0) return who + "waits for the disk, as always: a batch is on its way" + received;
-  const std::string blocked = why_blocked(view, entry.client_id);
+  if (!view.trouble.empty() && (flying > 0 || !connection.is_reading)) return who + "waits: " + view.trouble + received;
+  if (!connection.is_reading) return who + "is held: " + view.store.why_held() + received;
+  if (flying > 0) return who + "waits, as always: what it sent is on its way" + received;
+  const std::string blocked = view.store.why_blocked(entry.client_id);
   if (!blocked.empty())
     return who + "waits for nothing: all it sent is durable; but " + blocked + ", so it is in the journal";
   if (entry.durable.message.is_begun)
@@ -147,17 +106,13 @@ std::string status_report(const DaemonView& view, Form form) {
   const auto sessions = live_sessions(view, "");
   const auto unfinished = std::count_if(sessions.begin(), sessions.end(),
                                         [](const SessionEntry* entry) { return entry->durable.message.is_begun; });
-  const Delivery::Backlog backlog = view.store.delivery().backlog(view.now);
   const std::string state = !view.trouble.empty() ? view.trouble : view.is_draining ? "draining" : "well";
-  const SpaceWatch& space = view.store.space();
   Details details;
   details.add("state", text_cell(state))
       .add("version", text_cell(CPROTO_VERSION))
       .add("pid", figure_cell(std::to_string(::getpid()), static_cast<std::uint64_t>(::getpid())))
       .add("running_for", duration_cell(view.now - view.started))
       .add("listening", text_cell(view.listening))
-      .add("store", other_cell(view.directory + " (id " + to_hex(view.store.id()).substr(0, 8) + ")", view.directory))
-      .add("inbox", text_cell(view.inbox))
       .add("connections", number_cell(view.connections))
       .add("sessions",
            figure_cell(grouped(sessions.size()) + " (" +
@@ -165,17 +120,9 @@ std::string status_report(const DaemonView& view, Form form) {
                        sessions.size()))
       .add("messages", number_cell(view.counters.messages))
       .add("bytes", bytes_cell(view.counters.payload_bytes))
-      .add("journal", text_cell(journal_state(view)))
-      .add("delivery", text_cell(delivery_state(view)))
-      .add("memory", text_cell(human_bytes(view.store.held_bytes()) + " of " + human_bytes(view.store.memory())))
-      .add("disk", text_cell(disk_state(space.store())));
-  if (!space.is_one_file_system()) details.add("inbox_disk", text_cell(disk_state(space.inbox())));
-  if (form == Form::json)
-    details.add("unfinished", number_cell(static_cast<std::uint64_t>(unfinished)))
-        .add("delivery_backlog_bytes", number_cell(backlog.bytes))
-        .add("delivery_lag", duration_cell(backlog.lag))
-        .add("disk_free_bytes", number_cell(space.store().space.free))
-        .add("disk_floor_bytes", number_cell(space.store().floor));
+      .add("memory", text_cell(human_bytes(view.store.held_bytes()) + " of " + human_bytes(view.store.memory())));
+  view.store.add_details(details, form == Form::json);
+  if (form == Form::json) details.add("unfinished", number_cell(static_cast<std::uint64_t>(unfinished)));
   return form == Form::json ? details.json() : details.text();
 }
 

@@ -1,6 +1,7 @@
 // What cprotoctl shows of a running daemon. Reads; changes nothing.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "daemon/counters.h"
@@ -17,11 +18,10 @@ struct DaemonView {
   const PeerCounters& counters;
   std::size_t connections = 0;
   std::string listening;  // "127.0.0.1:7780, [::1]:7780"
-  std::string directory;
-  std::string inbox;
-  std::string trouble;  // Health's; empty while all is well
+  std::string trouble;    // Health's; empty while all is well
   bool is_draining = false;
-  std::size_t handshakes = 0;  // connections with one not yet complete
+  std::size_t handshakes = 0;                         // connections with one not yet complete
+  std::optional<std::int64_t> certificate_left = {};  // seconds until it expires
 };
 
 enum class Form : std::uint8_t { text, json };

@@ -92,6 +92,9 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
   terms.durable_messages = entry.durable.messages;
   terms.message_size_max = options_.message_size_max;
   terms.file_size_max = options_.file_size_max;
+  terms.durability = options_.durability;
+  terms.replicas = options_.replicas;
+  terms.replicas_sync = options_.replicas_sync;
   entry.window_size = terms.window_size;
   terms.software = "cprotod/" CPROTO_VERSION;
   const MessageState& message = entry.durable.message;
@@ -188,6 +191,11 @@ void SessionRegistry::purge(std::uint64_t index) {
 SessionEntry* SessionRegistry::find(std::uint64_t index) {
   const auto it = by_index_.find(index);
   return it == by_index_.end() ? nullptr : it->second.get();
+}
+
+SessionEntry* SessionRegistry::find(const SessionId& id) {
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second;
 }
 
 SessionEntry& SessionRegistry::restore(std::uint64_t index, const SessionRecord& record) {

@@ -32,6 +32,15 @@ struct ConnectionView {
   bool is_reading = true;  // false: held, as there is no room
 };
 
+struct SessionEntry;
+
+// How a Hello was answered.
+struct Admission {
+  SessionEntry* entry = nullptr;
+  SynAck terms;
+  bool was_restarted = false;
+};
+
 // The connection a session has at the moment.
 class SessionHolder {
  public:
@@ -41,6 +50,8 @@ class SessionHolder {
   virtual void on_kicked() = 0;
   // More of the session is durable than before.
   virtual void on_committed() = 0;
+  // What a SYN came to that could not be decided on at once.
+  virtual void on_admitted(std::variant<Admission, Error> admitted) = 0;
   // Every file of the session that is whole is where people look for it.
   virtual void on_delivered() = 0;
   // A message that was received is refused after all; on_committed() follows when that is durable.
@@ -121,13 +132,10 @@ struct RegistryOptions {
   std::uint64_t file_size_max = 0;  // 0: none
   std::size_t clients_max = 10000;
   std::size_t channels_per_client_max = 100;
-};
-
-// How a Hello was answered.
-struct Admission {
-  SessionEntry* entry = nullptr;
-  SynAck terms;
-  bool was_restarted = false;
+  // What "durable" means: PROTOCOL §3.3.
+  Durability durability = Durability::fsync;
+  std::uint8_t replicas = 1;
+  bool replicas_sync = true;
 };
 
 class SessionRegistry {
@@ -142,6 +150,8 @@ class SessionRegistry {
     options_ = options;
     options_.store = store;
   }
+
+  void set_store(const StoreId& store) { options_.store = store; }
 
   // Decides on a SYN. On success the session is `holder`'s, and whoever had it has heard on_superseded().
   std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);
@@ -163,11 +173,16 @@ class SessionRegistry {
 
   // nullptr if there is none.
   SessionEntry* find(std::uint64_t index);
+  SessionEntry* find(const SessionId& id);
+  // For a session that is restored and had none.
+  std::uint64_t new_index() { return next_index_++; }
   // A record speaks of this index: no session to come may have it.
   void reserve(std::uint64_t index) { next_index_ = std::max(next_index_, index + 1); }
   // From a session record: begins the session, or moves it there.
   SessionEntry& restore(std::uint64_t index, const SessionRecord& record);
 
+  // Whose the sessions are.
+  const StoreId& store() const { return options_.store; }
   std::size_t size() const { return by_index_.size(); }
   const std::unordered_map<std::uint64_t, std::unique_ptr<SessionEntry>>& all() const { return by_index_; }
 

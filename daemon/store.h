@@ -1,26 +1,22 @@
-// What survives: the journal, the sessions and the inbox as one thing (STORE.md). Connections hand it what they
-// received; it tells them what of it is on disk. Opens a store after whatever happened to it.
+// What connections hand what they received to, and hear from when it is durable: the journal with its inbox
+// (journal_store.h), or a stream of another system (stream_store.h). Those above know only this.
+//
+// Here is what both have: who has which session, what is in memory, and whom to tell.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "config/config.h"
 #include "daemon/counters.h"
-#include "daemon/delivery.h"
-#include "daemon/disk.h"
-#include "daemon/file_intake.h"
-#include "daemon/journal.h"
 #include "daemon/journal_check.h"
 #include "daemon/log.h"
-#include "daemon/memory_shares.h"
 #include "daemon/partial_frames.h"
-#include "daemon/recovery.h"
 #include "daemon/repeats.h"
 #include "daemon/session_registry.h"
 #include "daemon/space_watch.h"
@@ -28,6 +24,16 @@
 #include "proto/time.h"
 
 namespace cproto {
+
+class Details;
+class Exposition;
+
+// What a store needs of the world besides where it keeps things.
+struct World {
+  std::function<Instant()> now;
+  std::function<Id128()> draw_id;                 // 128 random bits
+  std::function<std::string()> time_of_day = {};  // "02:14", for people; empty: unknown
+};
 
 // In running time of the store; 0: never.
 struct ForgetOptions {
@@ -48,170 +54,135 @@ struct StoreOptions {
   std::function<void(const std::string&)> on_progress;
 };
 
-// What the store needs of the world besides a disk.
-struct World {
-  std::function<Instant()> now;
-  std::function<Id128()> draw_id;                 // 128 random bits
-  std::function<std::string()> time_of_day = {};  // "02:14", for people; empty: unknown
+// Something that ought to move, for Health to watch.
+struct Wait {
+  std::string what;         // "fdatasync on /var/lib/cproto/journal"
+  std::string consequence;  // "nothing is acknowledged until it does"
+  std::string when_over;    // "/var/lib/cproto/journal answers again; senders go on"
+  bool is_waiting = false;
+  std::uint64_t moves = 0;  // another value: it has moved
 };
 
-class Store final : public Journal::Owner, public FileIntake::Owner {
+class Store {
  public:
-  // Opens the store in options.directory, or creates it. Recovers what an earlier run left; lines about it go to `log`.
-  static std::variant<std::unique_ptr<Store>, StoreProblem> open(Disk& disk, const StoreOptions& options,
-                                                                 const World& world, Log& log);
-  ~Store() override;
+  using Admitted = std::variant<Admission, Error>;
+
+  virtual ~Store() = default;
+
+  // For everybody, and for sessions and files that come, from now on. Where things are stays as it is.
+  virtual void set_options(const StoreOptions& options) = 0;
 
   // --- sessions ---
-  std::variant<Admission, Error> admit(const Syn& syn, SessionHolder& holder);
-  void release(SessionEntry& entry, const SessionHolder& holder);
+  // Decides on a SYN. On success the session is `holder`'s, and whoever had it has heard on_superseded(). nullopt: how
+  // far the session got is being asked; `holder` hears on_admitted() unless it withdraws.
+  virtual std::optional<Admitted> admit(const Syn& syn, SessionHolder& holder) = 0;
+  virtual void withdraw(const SessionHolder&) {}
+  // `holder`'s connection is gone.
+  virtual void release(SessionEntry& entry, const SessionHolder& holder) = 0;
+  // As SessionRegistry::use_channel.
   bool use_channel(SessionEntry& entry, const std::string& channel) { return registry_->use_channel(entry, channel); }
   // The session is finished and its client knows.
-  void forget(SessionEntry& entry);
-
+  virtual void forget(SessionEntry& entry) = 0;
   // Calls `each` with every session of the client, or the one with this short name; then it may be changed.
   void visit_sessions(const std::string& client_or_session, const std::function<void(SessionEntry&)>& each);
 
-  // Reads every batch of the journal again, and says of each that is damaged; `done` comes with how many were read.
-  void verify(JournalCheck::Damage damage, JournalCheck::Done done);
-
-  // For sessions that begin, or come back, from now on. The store's id stays.
-  void set_limits(const RegistryOptions& options) { registry_->set_options(options); }
-  // For everybody, from now on.
-  void set_limits(const SpaceLimits& limits);
-  void set_memory(std::uint64_t bytes);
-  void set_forget(const ForgetOptions& options) { options_.forget = options; }
-  // For files that are whole from now on.
-  void set_existing_file(ExistingFile existing_file);
-
   // --- data: durable when the holder hears on_committed() ---
-  void append(SessionEntry& entry, const server_event::Received& run);
-  void append(SessionEntry& entry, const server_event::Skipped& skipped);
+  virtual void append(SessionEntry& entry, const server_event::Received& run) = 0;
+  virtual void append(SessionEntry& entry, const server_event::Skipped& skipped) = 0;
+  // Whether files can be sent to it.
+  virtual bool takes_files() const = 0;
   // Nothing of the session is missing where it belongs, as far as it was received and is durable.
-  static bool is_delivered(const SessionEntry& entry) { return entry.undelivered.empty(); }
-  // Its client is about to end, and may look for what it sent: with this turn of the loop delivery takes what is
-  // durable.
-  void hurry() { is_hurried_ = true; }
+  virtual bool is_delivered(const SessionEntry& entry) const = 0;
+  // Its client is about to end, and may look for what it sent.
+  virtual void hurry() {}
   // Bytes that may be read for now; 0: stop reading, and go on when on_room is called.
-  std::size_t room() const { return trouble_ ? 0 : journal_->room(); }
+  virtual std::size_t room() const = 0;
   // The same of one session, or of a connection that has none yet (nullptr).
-  std::size_t room(const SessionEntry* entry) const {
-    return entry == nullptr ? room() : std::min(room(), intake_->room(*entry));
-  }
+  virtual std::size_t room(const SessionEntry* entry) const = 0;
   // Called when room() has become more than 0 again.
   void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
   // Why nothing is acknowledged at the moment; nullptr if it is.
-  const Error* trouble() const { return trouble_ ? &*trouble_ : nullptr; }
-  const Error* trouble(const SessionEntry& entry) const {
-    return trouble_ ? &*trouble_ : intake_->trouble(entry.index);
-  }
-  // Why nothing new is taken from this client although the disk works: there is too little room on it, or the client
-  // has as much as it may. nullptr if it is taken. Lives until the next call.
-  const Error* no_room(const std::string& client);
+  virtual const Error* trouble() const = 0;
+  virtual const Error* trouble(const SessionEntry& entry) const = 0;
+  // Why nothing new is taken from this client although what was received becomes durable. nullptr if it is taken. Lives
+  // until the next call.
+  virtual const Error* no_room(const std::string& client) = 0;
 
   // --- the turn ---
-  // Hands what was appended to the disk. Call once a turn of the loop.
-  void flush();
-  void handle_timeout();
-  Instant next_deadline() const;
-  // Nothing is under way: everything appended is durable, delivered and sealed.
-  bool is_at_rest() const;
-  // Wants to come to rest: delivers, checkpoints and seals without waiting for the second of idleness.
-  void settle();
+  // Sends what was appended on its way. Call once a turn of the loop.
+  virtual void flush() = 0;
+  virtual void handle_timeout() = 0;
+  virtual Instant next_deadline() const = 0;
+  // Nothing is under way: everything appended is durable, and where it belongs.
+  virtual bool is_at_rest() const = 0;
+  // Wants to come to rest soon.
+  virtual void settle() = 0;
+  // Grows with whatever was done.
+  virtual std::uint64_t moves() const = 0;
 
-  const StoreId& id() const { return id_; }
-  const Journal& journal() const { return *journal_; }
-  const Delivery& delivery() const { return *delivery_; }
-  const FileIntake& intake() const { return *intake_; }
-  const SpaceWatch& space() const { return *space_; }
+  // --- what an operator sees ---
+  // Reads everything that is kept again, and says of each part that is damaged; `done` comes with how many were read.
+  // False: there is nothing here to read.
+  virtual bool verify(JournalCheck::Damage damage, JournalCheck::Done done) = 0;
+  // There is something to watch.
+  virtual bool is_busy() const = 0;
+  // Always the same ones, in the same order; of two that do not move the last is spoken of.
+  virtual std::vector<Wait> waits() const = 0;
+  // Something is gathered and nothing is done about it.
+  virtual bool is_idle_with_work() const { return false; }
+  // What is wrong for everybody, or for new data only; nullptr: nothing.
+  virtual const Error* worst_trouble() const = 0;
+  virtual void add_details(Details& details, bool is_for_programs) const = 0;
+  virtual void add_metrics(Exposition& out) const = 0;
+  // Why connections are not read.
+  virtual std::string why_held() const = 0;
+  // Why what is durable is not where people look for it, of one client or of any (empty). Empty: it is.
+  virtual std::string why_blocked(const std::string& client) const = 0;
+  // "3 MiB to deliver"
+  virtual std::string left_to_do() const = 0;
+  // Behind a stop that did not wait for that.
+  virtual std::string who_has_the_rest() const = 0;
+
+  const StoreId& id() const { return registry_->store(); }
   // Frames of connections that are not whole.
   PartialFrames& partial_frames() { return partial_frames_; }
   const PartialFrames& partial_frames() const { return partial_frames_; }
   // A connection from there is sent away with its unfinished frame.
   void note_overload(const std::string& peer);
   // Bytes in memory of what was received.
-  std::uint64_t held_bytes() const;
-  std::uint64_t memory() const { return options_.memory; }
+  virtual std::uint64_t held_bytes() const = 0;
+  std::uint64_t memory() const { return memory_; }
   const SessionRegistry& registry() const { return *registry_; }
   const StoreCounters& counters() const { return counters_; }
-  // Grows with each batch that became durable, or failed to.
-  std::uint64_t moves() const { return counters_.batch_bytes.count() + counters_.failures; }
 
- private:
-  Store(Disk& disk, const StoreOptions& options, const World& world, Log& log);
+ protected:
+  Store(const World& world, Log& log, std::uint64_t memory);
 
-  std::string path(const char* name) const { return options_.directory + "/" + name; }
-  std::optional<StoreProblem> open_identity();
-  void sync_parent();
-  void watch_space();
-  void watch_room();
-  void say_held();
+  void set_memory(std::uint64_t bytes);
+  // A holder may let its session go when it hears of it: each is looked up again.
   void tell(const std::vector<SessionEntry*>& entries, const std::function<void(SessionHolder&)>& what);
-  std::optional<StoreProblem> recover();
-  std::string inbox() const;
-  std::string file_parts() const;
-  std::unique_ptr<Delivery> make_delivery();
-  void restart_delivery();
-  void read_again(const BatchPlace& batch, const std::function<void(const Record&)>& each);
-
-  void append_frames(SessionEntry& entry, Seq first, std::uint32_t count, ByteView frames, const Position& after);
-  void append_skipped(SessionEntry& entry, Seq first, std::uint32_t count, const SkippedRecord& skipped);
-  void append_file(SessionEntry& entry, Seq first, std::uint32_t count, const FileRecord& file);
   void tell_refusal(SessionEntry& entry, const Refusal& refusal);
-  void on_placed(std::uint64_t session, Seq first);
-  std::set<std::string> wanted_parts() const;
-  void record_session(SessionEntry& entry);
-  void record_end(const SessionEntry& entry);
-  // For how long daemons have run with this store, in all: nothing is measured by a clock that somebody sets.
-  Duration running_time() const { return ran_before_ + (world_.now() - opened_at_); }
-  Duration recording_interval() const;
-  void note_there(SessionEntry& entry);
-  void let_go_of_old();
-  void let_go_of_message(SessionEntry& entry);
-  void let_go_of_session(SessionEntry& entry);
-  void touch(SessionEntry& entry);
+  void say_there_is_room() {
+    if (on_room_ && room() > 0) on_room_();
+  }
+  // Not to read is how memory is kept; for moments it happens all the time. Call once a turn of the loop.
+  void watch_room();
+  Instant next_held_deadline() const;
+  void handle_held_timeout();
 
-  void on_batch_started() override;
-  void on_durable(const BatchPlace& batch, Duration sync_time) override;
-  void on_failed(int error, std::uint32_t segment) override;
-  bool carry_forward(std::uint64_t before_batch) override;
-
-  std::uint64_t append(std::uint64_t session, const FileIntake::Ready& ready) override;
-  void on_trouble(std::uint64_t session, const Error& trouble) override;
-  void on_step() override;
-
-  Disk& disk_;
-  StoreOptions options_;
   World world_;
   Log& log_;
-  StoreId id_{};
-  std::uint64_t secret_ = 0;
-  PartialFrames partial_frames_;
-  std::unique_ptr<SpaceWatch> space_;
   std::unique_ptr<SessionRegistry> registry_;
-  std::unique_ptr<FileIntake> intake_;
-  std::unique_ptr<Delivery> delivery_;
-  std::unique_ptr<Journal> journal_;
-  std::vector<SessionEntry*> touched_;  // with something in the batch being gathered
-  std::vector<SessionEntry*> flying_;   // with something in the batch on its way
-  std::function<void()> on_room_;
-  std::optional<Error> trouble_;
-  Error no_room_;               // as it was last told
-  std::uint64_t failures_ = 0;  // since it worked
+  PartialFrames partial_frames_;
   StoreCounters counters_;
+
+ private:
+  std::function<void()> on_room_;
+  std::uint64_t memory_;
   std::optional<Instant> held_since_;  // nobody is read
   bool was_held_said_ = false;         // of this time
   Repeats held_lines_;
   Repeats overload_lines_;
-  Duration ran_before_{0};
-  Instant opened_at_{};
-  Instant let_go_at_ = kNever;
-  Instant trouble_said_at_{};
-  Instant last_batch_{};
-  Instant retry_at_ = kNever;
-  bool is_hurried_ = false;  // in this turn
-  bool is_settling_ = false;
-  bool is_sealed_ = false;
 };
 
 }  // namespace cproto

@@ -25,10 +25,21 @@ constexpr std::size_t kZeroSize = 16 * 1024;
 
 int negative_to_errno(ssize_t result) { return result < 0 ? errno : 0; }
 
+// A file system that cannot do it refuses here, or only when it is written to.
+void set_past_cache(int fd) { (void)::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_DIRECT); }
+
+// Whether what failed, for where it lies in memory or in the file, or for the file system, can be done through the page
+// cache from now on.
+bool can_go_through_cache(int fd) {
+  if (errno != EINVAL) return false;
+  const int flags = ::fcntl(fd, F_GETFL);
+  return (flags & O_DIRECT) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 int write_all(int fd, ByteView bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || can_go_through_cache(fd))) continue;
     if (count < 0) return errno;
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
@@ -39,7 +50,7 @@ int write_all(int fd, ByteView bytes, std::uint64_t offset) {
 int read_all(int fd, std::span<std::uint8_t> into, std::uint64_t offset) {
   while (!into.empty()) {
     const ssize_t count = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || can_go_through_cache(fd))) continue;
     if (count < 0) return errno;
     if (count == 0) return EIO;
     into = into.subspan(static_cast<std::size_t>(count));
@@ -226,7 +237,9 @@ int run_operation(FileOp& op) {
       return negative_to_errno(::close(fd));
     }
     case Kind::read: return read_all(fd, op.into, op.offset);
-    case Kind::write: return write_all(fd, op.bytes, op.offset);
+    case Kind::write:
+      if (op.is_past_cache) set_past_cache(fd);
+      return write_all(fd, op.bytes, op.offset);
     case Kind::append: return append_bytes(fd, op.bytes);
     case Kind::append_file: {
       FileStatus status;

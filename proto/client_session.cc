@@ -110,6 +110,8 @@ void ClientSession::on_syn_ack(Instant now, ByteView payload) {
 
 // PROTOCOL §3.6. The session goes on only where the server knows at least what it acknowledged.
 void ClientSession::on_terms(Instant now, const SynAck& terms) {
+  if (!meets(terms, options_.required))
+    return fail(Error::of(ErrorCode::not_durable_enough, 0, durability_text(terms)));
   if (offer_.resume) {
     const Syn::Resume& resume = *offer_.resume;
     if (terms.outcome == SynAck::Outcome::begun || terms.durable_through < resume.acknowledged)

@@ -31,6 +31,7 @@ struct ClientOptions {
   Transport transport = Transport::stream;
   Syn offer;  // attempt is the one before the first; resume, where an earlier command's session goes on
   SenderOptions sender;
+  Require required = Require::any;
 };
 
 namespace client_event {

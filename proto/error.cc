@@ -22,7 +22,7 @@ std::string_view cut_text(std::string_view text, std::size_t size) {
 
 }  // namespace
 
-const std::array<ErrorEntry, 38> kErrors{{
+const std::array<ErrorEntry, 50> kErrors{{
     {C::bad_checksum, K::retry_now, "bad_checksum", "a frame arrived damaged; send again from this number"},
     {C::framing_lost, K::retry_now, "framing_lost", "too many damaged frames; connect again and resume"},
     {C::frame_too_large, K::retry_now, "frame_too_large", "the frame is larger than was agreed"},
@@ -68,6 +68,19 @@ const std::array<ErrorEntry, 38> kErrors{{
     {C::inbox_blocked, K::retry_after, "inbox_blocked",
      "the client's inbox cannot be written, and much waits for that"},
     {C::overloaded, K::retry_after, "overloaded", "the server has received as much as it may hold"},
+    {C::tls_required, K::go_away, "tls_required", "only TLS is taken here"},
+    {C::identity_required, K::go_away, "identity_required", "neither a key nor a certificate says who this is"},
+    {C::wrong_identity, K::go_away, "wrong_identity", "the key or the certificate belongs to another client"},
+    {C::identity_gone, K::go_away, "identity_gone", "the key or the certificate is not taken any more"},
+    {C::address_not_allowed, K::go_away, "address_not_allowed", "the client may not come from this address"},
+    {C::files_not_allowed, K::go_away, "files_not_allowed", "the client may not send files"},
+    {C::channel_not_allowed, K::go_away, "channel_not_allowed", "the client may not send to this channel"},
+    {C::stream_away, K::retry_after, "stream_away", "the stream that keeps the messages cannot be used"},
+    {C::stream_full, K::retry_after, "stream_full", "the stream that keeps the messages is full"},
+    {C::written_elsewhere, K::retry_now, "written_elsewhere", "another server has written to this session"},
+    {C::files_not_taken, K::go_away, "files_not_taken", "this server keeps messages in a stream and takes no files"},
+    {C::not_durable_enough, K::go_away, "not_durable_enough",
+     "what the server calls durable is less than the client requires"},
 }};
 
 const ErrorEntry* find_error(ErrorCode code) {

@@ -54,6 +54,18 @@ enum class ErrorCode : std::uint16_t {
   message_forgotten = 36,
   inbox_blocked = 37,
   overloaded = 38,
+  tls_required = 39,
+  identity_required = 40,
+  wrong_identity = 41,
+  identity_gone = 42,
+  address_not_allowed = 43,
+  files_not_allowed = 44,
+  channel_not_allowed = 45,
+  stream_away = 46,
+  stream_full = 47,
+  written_elsewhere = 48,
+  files_not_taken = 49,
+  not_durable_enough = 50,
 };
 
 // What the one who hears an error does about it.
@@ -73,7 +85,7 @@ struct ErrorEntry {
 };
 
 // All codes but `none`, in the order of their numbers.
-extern const std::array<ErrorEntry, 38> kErrors;
+extern const std::array<ErrorEntry, 50> kErrors;
 
 // The registry's entry, or nullptr for a code of a later version.
 const ErrorEntry* find_error(ErrorCode code);

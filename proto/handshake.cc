@@ -85,6 +85,10 @@ std::optional<Error> read_syn_ack_tlv(const Tlv& tlv, SynAck& syn_ack) {
       return tlv_number(tlv, syn_ack.message_size_max) ? std::nullopt : std::optional(malformed_tlv(tlv));
     case kTlvFileSizeMax:
       return tlv_number(tlv, syn_ack.file_size_max) ? std::nullopt : std::optional(malformed_tlv(tlv));
+    case kTlvReplication:
+      syn_ack.replicas = value.u8();
+      syn_ack.replicas_sync = value.u8() == 1;
+      return value.failed() || syn_ack.replicas == 0 ? std::optional(malformed_tlv(tlv)) : std::nullopt;
     case kTlvUnfinished:
       syn_ack.unfinished = {{value.u64()}, value.u64(), static_cast<MessageKind>(value.u8())};
       if (value.failed()) return malformed_tlv(tlv);
@@ -188,6 +192,10 @@ void encode_syn_ack(const SynAck& syn_ack, Bytes& out) {
   if (!syn_ack.client_id.empty()) put_tlv(writer, kTlvAssignedClientId, as_bytes(syn_ack.client_id));
   if (syn_ack.message_size_max > 0) put_tlv_number(writer, kTlvMessageSizeMax, syn_ack.message_size_max);
   if (syn_ack.file_size_max > 0) put_tlv_number(writer, kTlvFileSizeMax, syn_ack.file_size_max);
+  if (syn_ack.durability == Durability::replicated) {
+    const std::uint8_t value[] = {syn_ack.replicas, static_cast<std::uint8_t>(syn_ack.replicas_sync ? 1 : 0)};
+    put_tlv(writer, kTlvReplication, value);
+  }
   if (syn_ack.unfinished) {
     Bytes value;
     ByteWriter unfinished(value);
@@ -212,7 +220,7 @@ std::variant<SynAck, Error> decode_syn_ack(ByteView payload) {
   SynAck syn_ack;
   syn_ack.version = reader.u8();
   const std::uint8_t mode = reader.u8();
-  syn_ack.durability = static_cast<Durability>(reader.u8());
+  const std::uint8_t durability = reader.u8();
   const std::uint8_t outcome = reader.u8();
   syn_ack.max_packet_size = reader.u32();
   syn_ack.window_size = reader.u32();
@@ -229,7 +237,9 @@ std::variant<SynAck, Error> decode_syn_ack(ByteView payload) {
     return Error::of(ErrorCode::unsupported_version, kVersionMax, "version " + std::to_string(syn_ack.version));
   if (!is_mode(mode) || outcome > static_cast<std::uint8_t>(SynAck::Outcome::restarted))
     return malformed("SYN-ACK has an unknown mode or outcome");
-  if (syn_ack.durability != Durability::fsync || syn_ack.max_packet_size < kPacketSizeMin ||
+  syn_ack.durability = static_cast<Durability>(durability);
+  syn_ack.replicas_sync = syn_ack.durability == Durability::fsync;
+  if (durability < 1 || durability > 2 || syn_ack.max_packet_size < kPacketSizeMin ||
       syn_ack.max_packet_size > kPacketSizeMax || syn_ack.window_size < 1 || syn_ack.window_size > kWindowMax ||
       syn_ack.keep_alive_ms == 0)
     return malformed("SYN-ACK has a value outside its range");
@@ -237,6 +247,21 @@ std::variant<SynAck, Error> decode_syn_ack(ByteView payload) {
   syn_ack.outcome = static_cast<SynAck::Outcome>(outcome);
   if (auto error = read_tlvs(reader, syn_ack, read_syn_ack_tlv)) return *error;
   return syn_ack;
+}
+
+bool meets(const SynAck& terms, Require required) {
+  switch (required) {
+    case Require::any: return true;
+    case Require::fsync: return terms.durability == Durability::fsync || terms.replicas_sync;
+    case Require::replicated: return terms.durability == Durability::replicated && terms.replicas > 1;
+  }
+  return false;
+}
+
+std::string durability_text(const SynAck& terms) {
+  if (terms.durability == Durability::fsync) return "fsync";
+  return (terms.replicas > 1 ? "replicated to " + std::to_string(terms.replicas) + " servers" : "on 1 server") +
+         (terms.replicas_sync ? ", synced" : ", not synced");
 }
 
 void encode_confirmation(const Confirmation& confirmation, Bytes& out) {

@@ -41,7 +41,8 @@ struct Syn {
   std::string software;
 };
 
-enum class Durability : std::uint8_t { fsync = 1 };
+// What is behind an acknowledgement: it is synced to the server's disk; or the servers of a stream have it.
+enum class Durability : std::uint8_t { fsync = 1, replicated = 2 };
 
 // PROTOCOL §3.3.
 struct SynAck {
@@ -66,6 +67,8 @@ struct SynAck {
   std::uint64_t limit_bytes = 0;
   std::uint64_t message_size_max = 0;  // 0: none
   std::uint64_t file_size_max = 0;     // 0: none
+  std::uint8_t replicas = 1;           // of Durability::replicated: servers that have it
+  bool replicas_sync = true;           // of that: each has synced it
   std::string client_id;               // set where the server assigned it
   struct Unfinished {
     Seq first;
@@ -76,6 +79,16 @@ struct SynAck {
   std::vector<Refusal> refusals;
   std::string software;
 };
+
+// What a client asks of an acknowledgement.
+enum class Require : std::uint8_t {
+  any,         // what the server calls durable
+  fsync,       // synced, wherever it is
+  replicated,  // on more servers than one
+};
+bool meets(const SynAck& terms, Require required);
+// For people: "fsync"; "replicated to 3 servers, synced"; "on 1 server, not synced".
+std::string durability_text(const SynAck& terms);
 
 void encode_syn(const Syn& syn, Bytes& out);
 // What cannot be accepted whoever sends it comes back as the Error to answer with (PROTOCOL §3.4): the layout, no

@@ -47,9 +47,9 @@ Receiver::Outcome Receiver::take_next(const Frame& frame) {
     // PROTOCOL §4.7. Inside a file a HEADER of its kind is there for the digest, and nowhere else is one.
     const bool is_inside = before.is_begun && kind == MessageKind::file;
     if (header->digest.has_value() != is_inside) return broken(Error::of(ErrorCode::bad_message_order));
-    // §4.4. Its sender waits, as at the handshake: the frame is taken another time.
-    if (!header->channel.empty() && options_.may_use_channel && !options_.may_use_channel(header->channel))
-      return broken(Error::retry_after(ErrorCode::too_many_channels, kChannelsRetryAfter));
+    // §4.4. As at the handshake: its sender waits, and the frame is taken another time, or it is sent away.
+    if (!before.is_begun && options_.objection)
+      if (auto objection = options_.objection(*header)) return broken(std::move(*objection));
   }
   const MessageStep step =
       advance(message, frame.type, outcome.number, frame.payload.size(), options_.default_kind, kind);

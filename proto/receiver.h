@@ -42,8 +42,8 @@ struct ReceiverOptions {
   std::uint64_t message_size_max = 0;          // 0: none
   std::uint64_t file_size_max = 0;             // 0: none
   MessageKind default_kind = MessageKind::text;
-  // Asked of a channel that a HEADER names; false: the session's client has as many as it may. Empty: any may be used.
-  std::function<bool(const std::string& channel)> may_use_channel = {};
+  // Asked of a message that a HEADER begins: why its client may not send it. Empty: it may send any.
+  std::function<std::optional<Error>(const MessageHeader& header)> objection = {};
 };
 
 class Receiver {

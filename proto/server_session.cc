@@ -62,7 +62,7 @@ void ServerSession::accept(Instant now, const Acceptance& acceptance) {
                                     .message_size_max = terms.message_size_max,
                                     .file_size_max = acceptance.terms.file_size_max,
                                     .default_kind = acceptance.default_kind,
-                                    .may_use_channel = acceptance.may_use_channel},
+                                    .objection = acceptance.objection},
                     acceptance.received);
   state_ = State::syn_received;
   must_syn_ack_ = true;

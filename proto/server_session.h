@@ -43,7 +43,7 @@ struct Acceptance {
   Position received;
   std::uint64_t window_bytes = 4u << 20;
   MessageKind default_kind = MessageKind::text;
-  std::function<bool(const std::string& channel)> may_use_channel = {};  // as of ReceiverOptions
+  std::function<std::optional<Error>(const MessageHeader& header)> objection = {};  // as of ReceiverOptions
 };
 
 namespace server_event {

@@ -25,6 +25,7 @@ inline constexpr std::uint16_t kTlvMessageSizeMax = 0x0102;
 inline constexpr std::uint16_t kTlvUnfinished = 0x0103;
 inline constexpr std::uint16_t kTlvRefusal = 0x8104;
 inline constexpr std::uint16_t kTlvFileSizeMax = 0x0105;
+inline constexpr std::uint16_t kTlvReplication = 0x0106;
 // HEADER.
 inline constexpr std::uint16_t kTlvMessageChannel = 0x8201;
 inline constexpr std::uint16_t kTlvFileName = 0x8202;

@@ -43,6 +43,7 @@ local PARAMETERS = {
   [0x0102] = "message_size_max",
   [0x0103] = "unfinished",
   [0x0105] = "file_size_max",
+  [0x0106] = "replication",
   [0x8104] = "refusal",
   [0x8201] = "message_channel",
   [0x8202] = "file_name",
@@ -92,6 +93,18 @@ local ERRORS = {
   [36] = "message_forgotten",
   [37] = "inbox_blocked",
   [38] = "overloaded",
+  [39] = "tls_required",
+  [40] = "identity_required",
+  [41] = "wrong_identity",
+  [42] = "identity_gone",
+  [43] = "address_not_allowed",
+  [44] = "files_not_allowed",
+  [45] = "channel_not_allowed",
+  [46] = "stream_away",
+  [47] = "stream_full",
+  [48] = "written_elsewhere",
+  [49] = "files_not_taken",
+  [50] = "not_durable_enough",
 }
 local UNKNOWN_CRITICAL_PARAMETER, BAD_PARAMETER = 7, 8
 
@@ -109,7 +122,7 @@ local RETRY_AFTER, NEVER_MESSAGE = 1, 2
 for nibble = 0, 7 do PARAMETERS[0x0a0a + 0x1010 * nibble] = "reserved type" end
 
 local MODES = {[1] = "step-by-step", [2] = "burst"}                       -- §3.2
-local DURABILITIES = {[1] = "synced to disk"}                             -- §3.3
+local DURABILITIES = {[1] = "synced to disk", [2] = "replicated"}         -- §3.3
 local OUTCOMES = {[0] = "begun", [1] = "resumed", [2] = "restarted"}      -- §3.3
 local KINDS = {[0] = "none", [1] = "text", [2] = "binary", [3] = "file"}  -- §4.4
 local ASKS = {[0] = "ask", [1] = "answer"}                                -- §7.1
@@ -159,6 +172,8 @@ local f = {
   unfinished_durable_bytes = ProtoField.uint64("cproto.unfinished.durable_bytes", "durable_bytes"),
   message_channel = ProtoField.string("cproto.message_channel", "message_channel"),
   file_size_max = ProtoField.uint64("cproto.file_size_max", "file_size_max"),
+  replicas = ProtoField.uint8("cproto.replicas", "replicas"),
+  replicas_sync = ProtoField.bool("cproto.replicas_sync", "replicas_sync"),
   file_name = ProtoField.string("cproto.file_name", "file_name"),
   file_size = ProtoField.uint64("cproto.file_size", "file_size"),
   file_mode = ProtoField.uint32("cproto.file_mode", "file_mode", base.OCT),
@@ -359,6 +374,7 @@ local PARAMETER_VALUES = {
   }},
   [0x8104] = {min = 10, max = LATER, rows = REFUSAL_ROWS},
   [0x0105] = number_in(f.file_size_max),
+  [0x0106] = {min = 2, max = LATER, rows = {{f.replicas, 0, 1}, {f.replicas_sync, 1, 1}}},  -- §3.3
   [0x8201] = name_in(f.message_channel),
   [0x8202] = {min = 1, max = 255, rows = {{f.file_name, 0}}},  -- §4.7
   [0x8203] = number_in(f.file_size),

@@ -19,7 +19,7 @@ _cprotoctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command="" words=""
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      status | sessions | why | kick | forget | drain | reload | verify | metrics | cat) command=$word && break ;;
+      status | sessions | why | kick | forget | drain | reload | verify | metrics | key | cat) command=$word && break ;;
     esac
   done
   # "--option=value" comes as three words.
@@ -29,16 +29,17 @@ _cprotoctl() {
     previous=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   case $previous in
-    --socket | --output) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --socket | --output | --file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --directory) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
   esac
   case $command in
-    "") words="status sessions why kick forget drain reload verify metrics cat --socket --directory --json --version -h --help" ;;
+    "") words="status sessions why kick forget drain reload verify metrics key cat --socket --directory --json --version -h --help" ;;
     sessions) words="--unfinished $(_cprotoctl_names 1)" ;;
     why) words=$(_cprotoctl_names 1) ;;
     kick) words=$(_cprotoctl_names 1 2) ;;
     forget) words=$(_cprotoctl_names 2) ;;
     metrics) words="--output" ;;
+    key) words="add list remove --old --file" ;;
     cat)
       if [[ $current != -* ]]; then
         compopt -o filenames 2>/dev/null

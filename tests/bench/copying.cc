@@ -79,6 +79,12 @@ std::optional<Duration> time_of(const std::vector<std::string>& command, const s
   return now() - begin;
 }
 
+bool write_lines(const std::string& path, ByteView line, std::uint64_t count) {
+  std::ofstream file(path, std::ios::binary);
+  for (std::uint64_t i = 0; i < count; ++i) file << as_text(line) << '\n';
+  return static_cast<bool>(file.flush());
+}
+
 std::vector<std::string> sending(const std::string& server, const std::string& path, const std::string& state,
                                  const std::string& program) {
   return {own_folder() + "/" + program, "-s", server, "-i", "bench-file", "--state", state, path};

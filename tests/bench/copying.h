@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "proto/bytes.h"
 #include "proto/time.h"
 #include "tests/bench/child.h"
 
 namespace cproto::bench {
 
+bool write_lines(const std::string& path, ByteView line, std::uint64_t count);
 // Makes a file of so many bytes that are no zeros and cannot be compressed, or one of zeros that takes no space. False
 // with errno set if it cannot.
 bool make_file(const std::string& path, std::uint64_t size);

@@ -24,8 +24,10 @@ void write_config(const std::string& path, const std::string& directory, const D
   config << "[listen]\nhost = \"127.0.0.1\"\nport = 0\n"
          << "[store]\ndirectory = \"" << directory << "/store\"\n";
   if (needs.segment_size > 0) config << "segment_size = " << needs.segment_size << "\n";
+  if (!needs.stream.empty()) config << "engine = \"jetstream\"\n[jetstream]\nurl = \"" << needs.stream << "\"\n";
   config << "[limits]\nconnections = 0\nconnections_per_address = 0\nhandshakes_pending = 0\n"
          << "message_size = \"2GiB\"\nclients = 0\n";
+  if (!needs.keys.empty()) config << "[tls]\nkeys = \"" << needs.keys << "\"\nallow_plain = true\n";
   if (needs.max_packet_size > 64 * 1024) config << "[session]\nmax_packet_size = " << needs.max_packet_size << "\n";
 }
 
@@ -67,8 +69,10 @@ std::unique_ptr<DaemonProcess> DaemonProcess::start(const std::string& directory
   std::unique_ptr<DaemonProcess> daemon(new DaemonProcess(std::move(child)));
   daemon->store_ = directory + "/store";
   for (const Instant begin = now(); now() - begin < kStartTimeout && !daemon->child_->has_ended();) {
-    daemon->address_ = listening_address(read_file(log));
-    if (!daemon->address_.empty()) return daemon;
+    const std::string said = read_file(log);
+    daemon->address_ = listening_address(said);
+    const bool has_store = needs.stream.empty() || said.find(" is open: ") != std::string::npos;
+    if (!daemon->address_.empty() && has_store) return daemon;
     std::this_thread::sleep_for(kPoll);
   }
   trouble = program + " does not listen. It said:\n" + read_file(log);

@@ -22,6 +22,8 @@ class DaemonProcess {
     std::uint32_t max_packet_size = 0;  // 0: its default
     std::uint64_t segment_size = 0;     // of the journal; 0: its default
     std::string program = "cprotod";    // from beside this one
+    std::string keys = {};              // a key file: TLS, beside plain text
+    std::string stream = {};            // the url of a NATS server: its stream is the engine
   };
   // Waits until it listens. nullptr if it does not; `trouble` then says why, with the daemon's own words.
   static std::unique_ptr<DaemonProcess> start(const std::string& directory, const Needs& needs, std::string& trouble);

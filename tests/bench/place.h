@@ -32,7 +32,8 @@ std::string file_system_of(const std::string& path);
 // "127.0.0.1:7780", "[::1]:7780", "host:7780". Blocks while the name is looked up.
 std::optional<sockaddr_storage> resolve(const std::string& address);
 
-// As many descriptors as this process may have.
+// As many descriptors as this process may have, and how many that are: its daemon has the same.
 void raise_descriptor_limit();
+std::uint64_t descriptor_limit();
 
 }  // namespace cproto::bench

@@ -17,6 +17,8 @@ constexpr Work kWorks[] = {
     {"recovery", "W7", "how fast a journal is read after kill -9", measure_recovery},
     {"growth", "W8", "throughput and p99 by window, size of message and number of connections", measure_growth},
     {"client", "", "cproto-send --lines, beside the load of this program", measure_lines},
+    {"stream", "", "messages into a stream of NATS, beside a bare publisher", measure_stream},
+    {"tls", "", "lines and a file by cproto-send, with and without TLS", measure_tls},
     {"fairness", "", "one message in flight beside a large file", measure_fairness},
     {"limits", "", "what the machine does alone: checksum, disk, loopback", measure_limits},
 };

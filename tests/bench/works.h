@@ -27,6 +27,8 @@ Trouble measure_idle(Benchmark& benchmark);
 Trouble measure_recovery(Benchmark& benchmark);
 Trouble measure_growth(Benchmark& benchmark);
 Trouble measure_lines(Benchmark& benchmark);
+Trouble measure_stream(Benchmark& benchmark);
+Trouble measure_tls(Benchmark& benchmark);
 Trouble measure_fairness(Benchmark& benchmark);
 Trouble measure_limits(Benchmark& benchmark);
 

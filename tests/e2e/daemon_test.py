@@ -1,5 +1,7 @@
 """cprotod from start to stop: configuration, what keeps it from starting, signals, limits."""
+import mmap
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -7,7 +9,8 @@ import subprocess
 import time
 
 import wire
-from support import BIN, Feeder, TestCase, descriptors, die_with_us, main, numbered_lines, size_of, unused_port, wait_for
+from support import (BIN, Feeder, TestCase, descriptors, die_with_us, link_of, main, numbered_lines, size_of, unused_port,
+                     wait_for)
 from wire import Peer, frame
 
 MISTAKES = '''\
@@ -189,10 +192,10 @@ class Run(TestCase):
 
     def test_sighup_reads_the_configuration_again_and_a_mistake_changes_nothing(self):
         daemon = self.daemon()
-        daemon.config.write_text("[log]\nlevel = \"debug\"\n[listen]\nport = 1\n")
+        daemon.configure("[log]\nlevel = \"debug\"\n[listen]\nport = 1\n")
         os.kill(daemon.pid, signal.SIGHUP)
         wait_for(lambda: daemon.log_lines("configuration reloaded"), "the reload")
-        daemon.config.write_text("[log]\nlevl = \"debug\"\n")
+        daemon.configure("[log]\nlevl = \"debug\"\n")
         os.kill(daemon.pid, signal.SIGHUP)
         wait_for(lambda: daemon.log_lines("not reloaded"), "the refusal")
         self.assertEqual(len(daemon.log_lines('did you mean "level"?')), 1)
@@ -248,6 +251,31 @@ class Run(TestCase):
                 peer.close()
         wait_for(lambda: descriptors(daemon.pid) == before, lambda: "%d descriptors, not %d" % (before, descriptors(daemon.pid)))
         self.assert_arrives(log, first + b"one\n" * 1000)
+
+
+class PastTheCache(TestCase):
+    def can_be(self):
+        """Whether the file system of this test lets anybody do so."""
+        page = mmap.mmap(-1, 4096)
+        try:
+            file = os.open(self.directory / "probe", os.O_RDWR | os.O_CREAT | os.O_DIRECT)
+            try:
+                return os.write(file, page) == len(page)
+            finally:
+                os.close(file)
+        except OSError:
+            return False
+
+    def test_the_journal_is_written_past_the_page_cache(self):
+        if not self.can_be():
+            self.skipTest("this file system has no way past the page cache")
+        daemon = self.daemon()
+        self.send(daemon, "-m", "x" * 10000)
+        process = pathlib.Path("/proc/%d" % daemon.pid)
+        segments = [entry.name for entry in (process / "fd").iterdir() if link_of(entry).endswith(".seg")]
+        infos = [(process / "fdinfo" / name).read_text() for name in segments]
+        flags = [int(re.search(r"flags:\s*([0-7]+)", info).group(1), 8) for info in infos]
+        self.assertTrue(any(flag & os.O_DIRECT for flag in flags), infos)  # of those there are one is written
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ class LiveCapture:
 
     def end(self):
         """Everything until now is in the file."""
-        mark = os.urandom(16)
+        # Words: some random bytes are a damaged packet to one of Wireshark's own dissectors.
+        mark = b"the end of the capture " + os.urandom(8).hex().encode()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(mark, ("127.0.0.1", self.port))
         wait_for(lambda: mark in self.path.read_bytes(), self.text, timeout=30, interval=0.05)
@@ -509,7 +510,8 @@ class Captured(DissectorTest):
 
         self.assertEqual({s.type for s in shown}, set(names_in_document("2.2").values()))
         parameters = {line.split()[1] for s in shown for line in s.lines("cproto.parameter.type")}
-        self.assertEqual(parameters, set(names_in_document("3.1").values()) | {"reserved", "Unknown"})
+        of_streams = {"replication"}  # and this daemon has a journal
+        self.assertEqual(parameters, set(names_in_document("3.1").values()) - of_streams | {"reserved", "Unknown"})
         self.assertEqual({line.split()[1] for s in shown for line in s.lines("cproto.error.code")},
                          {"bad_checksum", "unknown_critical_parameter", "unsupported_version", "message_too_large",
                           "bad_file_name", "file_differs"})

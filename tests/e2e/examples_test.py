@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
+from authority import Authority
 from support import BIN, ROOT, ShellCase, main
 
 PAGES = [ROOT / "client" / "cproto-send.1.scd", ROOT / "daemon" / "cprotod.8.scd", ROOT / "daemon" / "cprotoctl.1.scd"]
@@ -111,9 +112,10 @@ class Examples(ShellCase):
     def test_those_of_the_configuration_are_accepted(self):
         shown = blocks((ROOT / "config" / "cproto.toml.5.scd").read_text().split("\n# EXAMPLES\n")[1])
         self.assertTrue(shown)
+        Authority(self.directory, "ca").sign("logs")
         for block in shown:
             path = self.directory / "cproto.toml"
-            path.write_text(block)
+            path.write_text(block.replace("/etc/cproto", str(self.directory)))
             done = subprocess.run([BIN / "cprotod", "--config", path, "--check-config"], capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 

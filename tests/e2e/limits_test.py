@@ -168,7 +168,7 @@ class Counts(LimitsTest):
         daemon = self.daemon("[limits]\nclients = 2\n")
         for client in ("web-1", "web-2"):
             self.send(daemon, "-m", "hello", client=client)
-        daemon.kill()
+        self.assert_stops(daemon)  # so that the end of both sessions is on disk
         daemon.start()
         third = self.sender(daemon, "-m", "hello", client="web-3")
         wait_for(lambda: "as many clients as it may" in third.errors, "the third to be told")

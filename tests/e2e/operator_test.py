@@ -159,7 +159,7 @@ class Reload(Operator):
         peer = Peer(daemon.port)
         self.addCleanup(peer.close)
         self.assertEqual(peer.shake_hands().window_size, 20)
-        daemon.config.write_text("[session]\nwindow_size = 10\n[store]\nsegment_size = \"8MiB\"\n")
+        daemon.configure("[session]\nwindow_size = 10\n[store]\nsegment_size = \"8MiB\"\n")
         said = self.ctl(daemon, "reload")
         self.assertIn("store.segment_size takes effect at a restart", said)
         self.assertIn("configuration reloaded", said)
@@ -170,14 +170,14 @@ class Reload(Operator):
 
     def test_everything_or_nothing(self):
         daemon = self.daemon()
-        daemon.config.write_text("[session]\nwindow_size = 10\nwindow_byte = 1\n[inbox]\ngroup = 7\n")
+        daemon.configure("[session]\nwindow_size = 10\nwindow_byte = 1\n[inbox]\ngroup = 7\n")
         said = self.ctl(daemon, "reload", status=78)
         self.assertIn('did you mean "window_bytes"?', said)
         self.assertIn("inbox.group", said)
         self.assertIn("not reloaded", said)
         with Peer(daemon.port) as peer:
             self.assertEqual(peer.shake_hands().window_size, 32)
-        daemon.config.write_text("[session]\nwindow_size = 10\n[inbox]\ngroup = \"no-such-group\"\n")
+        daemon.configure("[session]\nwindow_size = 10\n[inbox]\ngroup = \"no-such-group\"\n")
         self.assertIn("there is no group no-such-group", self.ctl(daemon, "reload", status=78))
         with Peer(daemon.port) as peer:
             self.assertEqual(peer.shake_hands(client_id=b"third").window_size, 32)
@@ -188,7 +188,7 @@ class Reload(Operator):
         for i, peer in enumerate(peers):
             self.addCleanup(peer.close)
             peer.shake_hands(client_id=b"peer-%d" % i)
-        daemon.config.write_text("[limits]\nconnections = 2\n")
+        daemon.configure("[limits]\nconnections = 2\n")
         self.ctl(daemon, "reload")
         with Peer(daemon.port) as late:
             self.assertEqual(late.expect_error().code, wire.TOO_MANY_CONNECTIONS)
@@ -299,7 +299,7 @@ class ServiceManager(Operator):
         wait_for(lambda: self.hears("READY=1"), "READY=1 behind the reload")
         self.assertRegex(self.hears("RELOADING=1")[0], r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
         self.heard.clear()
-        daemon.config.write_text("[log]\nlevl = 1\n")
+        daemon.configure("[log]\nlevl = 1\n")
         os.kill(daemon.pid, signal.SIGHUP)
         wait_for(lambda: self.hears("READY=1"), "READY=1 behind a reload that was refused")
 
@@ -313,7 +313,8 @@ class ServiceManager(Operator):
         daemon.start()
         recovering = wait_for(lambda: self.hears("STATUS=recovering: "), "how far recovery is")[0]
         self.assertRegex(recovering, r"EXTEND_TIMEOUT_USEC=\d{8,}")
-        self.assertLess(self.heard.index(recovering), self.heard.index(self.hears("READY=1")[0]))
+        ready = wait_for(lambda: self.hears("READY=1"), "that it is ready")[0]
+        self.assertLess(self.heard.index(recovering), self.heard.index(ready))
         self.assertEqual(daemon.terminate(), 0)
         self.assertTrue(self.hears("STOPPING=1"))
         self.assertRegex(self.hears("STATUS=draining: ")[0], r"EXTEND_TIMEOUT_USEC=\d{8,}")
@@ -385,13 +386,13 @@ class Surroundings(Operator):
         self.assertEqual(daemon.log_lines("as cprotod.socket says"), [])
 
     def test_inherited_sockets_open_to_others_need_insecure_as_well(self):
-        daemon = self.daemon(start=False)
+        daemon = self.daemon(start=False, in_clear=True)
         self.with_sockets(daemon, [("0.0.0.0", 0)])
         self.assertEqual(daemon.process.wait(30), 78)
         self.assertTrue(daemon.log_lines("other hosts could send without encryption"))
 
     def test_what_is_said_of_who_can_reach_it_is_true_of_inherited_sockets(self):
-        daemon = self.daemon("[listen]\ninsecure = true\n", start=False)
+        daemon = self.daemon("[listen]\ninsecure = true\n", start=False, in_clear=True)
         self.with_sockets(daemon, [("0.0.0.0", 0)])
         self.assert_served(daemon)
         self.assertEqual(daemon.log_lines("other hosts can't reach it"), [])
@@ -419,14 +420,14 @@ class Surroundings(Operator):
         self.addCleanup(shutil.rmtree, directory, True)
         daemon = Daemon(directory)
         self.daemons.append(daemon)
-        self.addCleanup(self.end_daemon, daemon)
+        self.addCleanup(daemon.end)
         daemon.start()
         self.assertEqual(len(daemon.log_lines("is on tmpfs: what is acknowledged is gone with the next boot")), 1)
 
     def test_in_a_container_it_is_process_1_of_any_user_and_ends_within_10_s(self):
         if os.geteuid() != 0 or not shutil.which("unshare"):
             self.skip_or_fail("needs root and unshare")
-        daemon = self.daemon(start=False)
+        daemon = self.daemon(start=False, in_clear=True)  # its user cannot read our keys
         for directory in (self.directory, daemon.directory):
             os.chmod(directory, 0o711)
         daemon.store.mkdir()

@@ -2,7 +2,7 @@
 import struct
 
 import wire
-from support import TestCase, main, stored
+from support import DURABILITY, TestCase, journal_only, main, stored
 from wire import Peer, frame
 
 
@@ -16,7 +16,7 @@ class Protocol(TestCase):
         daemon = self.daemon()
         peer = self.peer(daemon)
         terms = peer.shake_hands(client_id=b"raw", max_packet_size=1024, window_size=5)
-        self.assertEqual((terms.version, terms.mode, terms.durability, terms.outcome), (1, wire.BURST, 1, wire.BEGUN))
+        self.assertEqual((terms.version, terms.mode, terms.durability, terms.outcome), (1, wire.BURST, DURABILITY, wire.BEGUN))
         self.assertEqual((terms.max_packet_size, terms.window_size, terms.keep_alive_ms), (1024, 5, 20000))
         self.assertEqual((terms.durable_through, terms.durable_bytes, terms.limit_number), (0, 0, 5))
         reserved = {0x0A0A + 0x1010 * i for i in range(8)}
@@ -151,6 +151,7 @@ class Protocol(TestCase):
         again = back.shake_hands(attempt=2, extra=wire.resume(terms.session, terms.store, 1, 3, 1))
         self.assertEqual((again.outcome, again.durable_through), (wire.RESUMED, 1))
 
+    @journal_only("a stream knows a session as long as it has its last message")
     def test_a_finished_session_is_forgotten_and_a_paused_one_is_not(self):
         daemon = self.daemon()
         peer = self.peer(daemon)

@@ -9,7 +9,7 @@ import subprocess
 import termios
 import time
 
-from support import Feeder, TestCase, main, numbered_lines, size_of, stored, unused_port, wait_for
+from support import Feeder, TestCase, journal_only, main, numbered_lines, size_of, stored, unused_port, wait_for
 
 
 def is_empty(pipe):
@@ -88,6 +88,7 @@ class Statuses(TestCase):
                 self.assertEqual(sender.wait(), 76, sender.errors)
         self.assert_says(sender, 'does not speak cproto: it says "SSH-2.0-OpenSSH_9.2"')
 
+    @journal_only("jetstream_test removes its stream")
     def test_a_store_that_was_replaced_is_said_and_nothing_is_sent_to_it(self):
         daemon = self.daemon()
         sender = self.sender(daemon, "--lines", "-", "--timeout", "3s", stdin=subprocess.PIPE)

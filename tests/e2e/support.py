@@ -2,6 +2,7 @@
 
   CPROTO_BIN        where cprotod and cproto-send are (default: build/release/bin)
   CPROTO_E2E_LONG   1: the counts and sizes of the long run
+  CPROTO_E2E_TLS    keys, certificates: how clients belong, and all is encrypted; else plain text
   CPROTO_E2E_SEED   the seed of everything random; a failing test says the one it used
 """
 import ctypes
@@ -19,6 +20,9 @@ import threading
 import time
 import unittest
 import zlib
+
+import credentials
+import jetstream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT / "tests"))  # the attacks in tests/torture
@@ -79,20 +83,30 @@ def unused_port():
 
 
 class Daemon:
-    """A cprotod with a store in `directory`. Its port stays the same over restarts. `prefix`: of its command line."""
+    """A cprotod with a store in `directory`. Its port stays the same over restarts. `prefix`: of its command line.
+    `in_clear`: without TLS whatever CPROTO_E2E_TLS says."""
 
-    def __init__(self, directory, config="", arguments=(), host="127.0.0.1", prefix=()):
+    def __init__(self, directory, config="", arguments=(), host="127.0.0.1", prefix=(), in_clear=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.store = self.directory / "store"
         self.log = self.directory / "cprotod.log"
         self.config = self.directory / "cproto.toml"
-        self.config.write_text(config)
+        self.in_clear = in_clear
+        self.nats = self.reader = None
+        if jetstream.ENGINE == "jetstream":
+            self.nats = jetstream.Server(self.directory / "nats", unused_port())
+        self.configure(config)
         self.arguments = list(arguments)
         self.host = host
         self.prefix = list(prefix)
         self.port = 0
         self.process = None
+
+    def configure(self, config):
+        if self.nats:
+            config = jetstream.with_engine(config) + jetstream.section(self.nats)
+        self.config.write_text(config if self.in_clear else credentials.with_section(config))
 
     @property
     def pid(self):
@@ -107,7 +121,10 @@ class Daemon:
                               self.host, "--port", str(self.port)] + self.arguments
 
     def start(self, timeout=180):
-        """Starts it and waits until it listens."""
+        """Starts it and waits until it listens, and keeps what it hears."""
+        if self.nats and not self.nats.is_up():
+            self.nats.start()
+            self.reader = self.reader or jetstream.Reader([self.nats.port], jetstream.Inbox(self.store / "inbox").take)
         deadline = time.monotonic() + timeout
         while True:
             begin = size_of(self.log)
@@ -115,6 +132,7 @@ class Daemon:
                 self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 preexec_fn=die_with_us)
             if self.listens(begin, deadline):
+                credentials.on_started(self)
                 return self
             # Somebody's outgoing connection may have our port for a moment.
             if self.process.returncode != 71 or time.monotonic() > deadline:
@@ -128,7 +146,8 @@ class Daemon:
             said = self.log.read_bytes()[begin:]
             if mark in said and said.endswith(b"\n"):
                 self.port = int(said.split(mark)[1].split(b",")[0].split(b";")[0].split(b"\n")[0])
-                return True
+                if not self.nats or b" is open: " in said:
+                    return True
             if has_ended:
                 return False
             if time.monotonic() > deadline:
@@ -144,7 +163,20 @@ class Daemon:
         self.process.terminate()
         return self.process.wait(timeout=timeout)
 
+    def end(self):
+        """Whatever state it is in, and what it keeps messages in with it."""
+        if self.process and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGCONT)
+            self.kill()
+        if self.reader:
+            self.reader.stop()
+        if self.nats:
+            self.nats.kill()
+
     def inbox(self, client, channel="messages", ending="log"):
+        """Of a stream: as far as it goes now."""
+        if self.reader:
+            self.reader.catch_up()
         return self.store / "inbox" / client / ("%s.%s" % (channel, ending))
 
     def file(self, client, name):
@@ -162,6 +194,9 @@ class Sender:
         port = getattr(daemon_or_port, "port", daemon_or_port)
         where = ["-s", getattr(daemon_or_port, "server", "127.0.0.1:%s" % port)] if port is not None else []
         who = ["-i", client] if client else []
+        # Behind a port is somebody who reads what passes.
+        if isinstance(daemon_or_port, Daemon) and not daemon_or_port.in_clear:
+            who += credentials.options_of(client, arguments, BIN)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CPROTO_")}
         environment.update(env or {})
         self.files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
@@ -257,6 +292,8 @@ class TestCase(unittest.TestCase):
 
     def setUp(self):
         self.random = random.Random("%d %s" % (SEED, self.id()))
+        if jetstream.ENGINE == "jetstream" and not jetstream.PROGRAM:
+            self.skip_or_fail("there is no nats-server (scripts/tools nats-server)")
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cproto-e2e-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.daemons = []
@@ -276,17 +313,11 @@ class TestCase(unittest.TestCase):
             self.fail(reason)
         self.skipTest(reason)
 
-    def daemon(self, config="", name="daemon", arguments=(), start=True):
-        daemon = Daemon(self.directory / name, config, arguments)
+    def daemon(self, config="", name="daemon", arguments=(), start=True, in_clear=False):
+        daemon = Daemon(self.directory / name, config, arguments, in_clear=in_clear)
         self.daemons.append(daemon)
-        self.addCleanup(self.end_daemon, daemon)
+        self.addCleanup(daemon.end)
         return daemon.start() if start else daemon
-
-    @staticmethod
-    def end_daemon(daemon):
-        if daemon.process and daemon.process.poll() is None:
-            os.kill(daemon.process.pid, signal.SIGCONT)
-            daemon.kill()
 
     def sender(self, *arguments, env=None, **options):
         # What is remembered of transfers stays in the test's own directory.
@@ -358,7 +389,7 @@ class ShellCase(TestCase):
     @classmethod
     def serve(cls, name, config):
         daemon = Daemon(cls.place / name, config)
-        cls.addClassCleanup(cls.end_daemon, daemon)
+        cls.addClassCleanup(daemon.end)
         return daemon.start()
 
     def setUp(self):
@@ -383,6 +414,15 @@ class ShellCase(TestCase):
             return {str(path.relative_to(inbox)): path.read_text(errors="surrogateescape")
                     for path in inbox.rglob("*") if path.is_file()}
         wait_for(lambda: landed() == (lands or {}), lambda: "%s, but %s" % (lands, landed()), timeout=10)
+
+
+# What SYN-ACK says of it (PROTOCOL §3.3).
+DURABILITY = 1 if jetstream.ENGINE == "journal" else 2
+
+
+def journal_only(reason):
+    """A test that another engine has no part in."""
+    return unittest.skipIf(jetstream.ENGINE != "journal", reason)
 
 
 def stored(*messages):

@@ -238,6 +238,26 @@ void write_names() {
   one("bytes", "web-1", "messages", "caf\xe9 \xff~1");
 }
 
+void write_tls() {
+  constexpr std::uint8_t kToServer = 0, kToClient = 1, kClientWrites = 2, kServerWrites = 3, kChange = 4, kPutIn = 5,
+                         kClientCloses = 6;
+  const Bytes open{0, kToServer, 0, kToClient, 0, kToServer, 0};
+  seed("tls", "a_stream",
+       join({open, {kClientWrites, 200, kToServer, 0, kServerWrites, 9, kToClient, 0, kClientCloses}}));
+  seed("tls", "in_pieces", join({{0, kToServer, 100, kToServer, 0, kToClient, 7, kToClient, 0}, {kToServer, 30}}));
+  seed("tls", "changed", join({open, {kClientWrites, 20, kClientWrites, 20, kToServer, 1, kChange, 15, 4}}));
+  seed("tls", "put_in", join({open, {kClientWrites, 20, kToServer, 1, kPutIn, 6, 0x17, 3, 3, 0, 1, 9}}));
+  seed("tls", "plain", Bytes{0, kPutIn, 13, 'G', 'E', 'T', ' ', '/', ' ', 'H', 'T', 'T', 'P', '\r', '\n', '\r', '\n'});
+  seed("tls", "another_key", Bytes{1, kToServer, 0, kToClient, 0});
+}
+
+void write_keys() {
+  const std::string digits = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+  seed("keys", "two", as_bytes("# keys\nweb-1 " + digits + "\n\nweb-2  " + std::string(64, 'a') + "\r\n"));
+  seed("keys", "twice", as_bytes("web-1 " + digits + "\nweb-2 " + digits + "\n"));
+  seed("keys", "short", as_bytes("web-1 " + digits.substr(1)));
+}
+
 void write_state() {
   client::SavedTransfer transfer;
   transfer.session = Syn::Resume{session_id(), store_id(), {9}, 5000, 6};
@@ -290,6 +310,8 @@ int main(int argc, char** argv) {
   write_journals();
   write_names();
   write_state();
+  write_tls();
+  write_keys();
   write_lines();
   write_config();
 }

@@ -332,6 +332,33 @@ class Service(unittest.TestCase):
         load.finish(self)
         self.assertEqual(len(journal("CPROTO_CLIENT=reloaded").splitlines()), 1)  # one line: its session stayed
 
+    def test_keys_are_made_and_taken_away_while_it_runs_and_are_for_root_and_it_alone(self):
+        def put_back():
+            shutil.rmtree("/etc/cproto", ignore_errors=True)
+            remove_drop_in("keys.conf")
+            self.restore_configuration(self.shipped)
+        self.addCleanup(put_back)
+        key = pathlib.Path("/root/keyed.key")
+        key.write_bytes(subprocess.run(["cprotoctl", "key", "add", "keyed"], capture_output=True, check=True, timeout=60).stdout)
+        key.chmod(0o600)
+        keys = pathlib.Path("/etc/cproto/keys")
+        self.assertEqual((oct(keys.stat().st_mode & 0o777), keys.owner(), keys.group()), ("0o640", "root", "cproto"))
+        send("--key", key, "-m", "one")
+        self.assertIn("only TLS is taken here", send("-i", "keyed", "-m", "in plain text", status=76))
+        run("systemctl", "restart", "cprotod")
+        self.wait_active()
+        send("--key", key, "-m", "two")
+        wait_for(lambda: self.concatenated(INBOX / "keyed") == b"one\ntwo\n", "both messages")
+        self.assertNotIn(key.read_text().split()[1], journal())
+
+        # The same from the service manager's hand: then they are root's alone.
+        keys.chmod(0o600)
+        drop_in("keys.conf", "LoadCredential=keys:/etc/cproto/keys\n")
+        CONFIG.write_text(self.shipped.replace('#keys = "/etc/cproto/keys"', 'keys = "keys"'))
+        run("systemctl", "restart", "cprotod")
+        self.wait_active()
+        send("--key", key, "-m", "three")
+
     # --- stopped and started ---
 
     def test_restarts_under_load_lose_nothing(self):
@@ -417,7 +444,7 @@ class Service(unittest.TestCase):
             waiting = subprocess.Popen(["cproto-send", "-i", "cold", "-m", "after"])
             wait_for(lambda: "has not returned for" in show("StatusText"), "STATUS= to say so", 40)
             self.assertIn("nothing is acknowledged until it does", journal(since=since))
-            self.assertIn("waits for the disk", run("cprotoctl", "why", "cold"))
+            self.assertIn("waits: fdatasync on", run("cprotoctl", "why", "cold"))
         finally:
             run("fsfreeze", "-u", "/srv/cproto")
         self.assertEqual(waiting.wait(60), 0)

@@ -68,9 +68,9 @@ void ClientNode::begin_session() {
   options.transport = options.sender.transport = plan_.link.transport;
   options.offer.client_id = client_name(number_);
   options.offer.channel = world_.random.chance(70) ? "messages" : "other";
-  options.offer.kind = world_.random.chance(70)   ? MessageKind::text
-                       : world_.random.chance(50) ? MessageKind::binary
-                                                  : MessageKind::file;
+  options.offer.kind = world_.random.chance(70)                         ? MessageKind::text
+                       : world_.random.chance(50) || world_.plan.stream ? MessageKind::binary
+                                                                        : MessageKind::file;
   options.offer.mode = plan_.mode;
   options.offer.max_packet_size = plan_.max_packet_size;
   options.offer.window_size = plan_.window_size;
@@ -248,7 +248,9 @@ bool ClientNode::begin_message() {
   outgoing_.needs_header = is_files || random.chance(15);
   if (outgoing_.needs_header && (!is_files || random.chance(10))) {
     const std::uint64_t kind = random.below(10);
-    message.kind = kind < 4 ? MessageKind::text : kind < 8 ? MessageKind::binary : MessageKind::file;
+    message.kind = kind < 4                         ? MessageKind::text
+                   : kind < 8 || world_.plan.stream ? MessageKind::binary
+                                                    : MessageKind::file;
     message.channel = random.chance(50) ? "messages" : "third";
   }
   outgoing_.content = content_of(message.id, message.kind, draw_size(random, plan_.large));

@@ -30,7 +30,7 @@ Errand::Errand(World& world, test::MemoryFiles& files, unsigned client, unsigned
       client_(client),
       number_(number),
       large_(plan.large),
-      kind_(static_cast<Kind>(random_.below(5))) {
+      kind_(static_cast<Kind>(random_.below(world.plan.stream ? 4 : 5))) {
   sent().messages.reserve(plan.messages);
   options_.servers = {{"server", 7780}};
   options_.mode = plan.mode;

@@ -29,6 +29,15 @@ const char* fault_name(Fault fault) {
     case Fault::sectors_out_of_order: return "sectors_out_of_order";
     case Fault::names_lost: return "names_lost";
     case Fault::names_out_of_order: return "names_out_of_order";
+    case Fault::stream_away: return "stream_away";
+    case Fault::stream_cut: return "stream_cut";
+    case Fault::stream_full: return "stream_full";
+    case Fault::stream_late: return "stream_late";
+    case Fault::publication_lost: return "publication_lost";
+    case Fault::publication_refused: return "publication_refused";
+    case Fault::answer_lost: return "answer_lost";
+    case Fault::stale_answer: return "stale_answer";
+    case Fault::written_elsewhere: return "written_elsewhere";
     case Fault::connection_cut: return "connection_cut";
     case Fault::half_open: return "half_open";
     case Fault::one_way: return "one_way";

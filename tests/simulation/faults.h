@@ -35,6 +35,16 @@ enum class Fault : std::uint8_t {
   sectors_out_of_order,
   names_lost,
   names_out_of_order,
+  // the servers of a stream, and the way to them
+  stream_away,
+  stream_cut,
+  stream_full,
+  stream_late,
+  publication_lost,
+  publication_refused,
+  answer_lost,
+  stale_answer,       // of a server that is behind
+  written_elsewhere,  // another message was the last of the subject
   // the network
   connection_cut,
   half_open,

@@ -47,6 +47,19 @@ DiskPlan draw_disk(Random& random) {
   return disk;
 }
 
+StreamPlan draw_stream(Random& random) {
+  StreamPlan stream;
+  stream.latency_max = std::chrono::microseconds(random.between(100, 20000));
+  stream.payload_max = random.between(33, 256) * 1024;
+  stream.pack_size = pick(random, std::array<std::size_t, 4>{1, 1000, 16 * 1024, 256 * 1024});
+  if (random.chance(30)) stream.away = 40;
+  if (random.chance(30)) stream.full = 2;
+  if (random.chance(40)) stream.late = 2;
+  if (random.chance(40)) stream.lost = 2;
+  if (random.chance(40)) stream.stale = 40;
+  return stream;
+}
+
 }  // namespace
 
 Plan draw_plan(std::uint64_t seed) {
@@ -65,6 +78,7 @@ Plan draw_plan(std::uint64_t seed) {
   if (random.chance(15)) plan.stop = 40;
   plan.changes_settings = random.chance(30);
   plan.disk = draw_disk(random);
+  if (random.chance(25)) plan.stream = draw_stream(random);
   return plan;
 }
 

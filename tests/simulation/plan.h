@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "proto/options.h"
 #include "proto/random.h"
@@ -34,6 +35,18 @@ struct DiskPlan {
   double misread = 0;        // per cent of reads that come back with a bit flipped
 };
 
+// Of a stream that is the engine.
+struct StreamPlan {
+  Duration latency_max = 5ms;
+  std::size_t payload_max = 64 * 1024;
+  std::size_t pack_size = 64 * 1024;
+  double away = 0;   // per cent of times that it cannot be opened, or is cut soon
+  double full = 0;   // per cent of publications that are refused
+  double late = 0;   // per cent of ways that take up to 12 s
+  double lost = 0;   // per cent of publications, and of answers
+  double stale = 0;  // per cent of questions that a server answers which is behind
+};
+
 struct ClientPlan {
   LinkPlan link;
   OperationMode mode = OperationMode::burst;
@@ -62,6 +75,7 @@ struct Plan {
   double stop = 0;                // per cent of its lives in which it is stopped for up to minutes
   bool changes_settings = false;  // its largest packet differs from life to life
   DiskPlan disk;
+  std::optional<StreamPlan> stream = {};  // instead of the disk
 };
 
 Plan draw_plan(std::uint64_t seed);

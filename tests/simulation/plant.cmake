@@ -19,10 +19,9 @@ function(plant bug file from to)
 endfunction()
 
 plant(ack_before_sync daemon/journal.cc
-[[  disk_.submit({file_op::write(segment.file, flying_header_.offset, *flying_), file_op::sync_data(segment.file)},]]
-[[  Job job{file_op::write(segment.file, flying_header_.offset, *flying_), file_op::sync_data(segment.file)};
-  if (planted("ack_before_sync")) job.pop_back();
-  disk_.submit(std::move(job),]])
+[[  disk_.submit(std::move(job), [this, alive = alive_](JobResult result) {]]
+[[  if (planted("ack_before_sync")) job.pop_back();
+  disk_.submit(std::move(job), [this, alive = alive_](JobResult result) {]])
 
 plant(forget_directory_sync daemon/journal.cc
 [[  return {file_op::remove(path),]]
@@ -66,11 +65,11 @@ plant(deliver_before_sync daemon/journal.cc
     owner_.on_durable({flying_header_.number, flying_header_.segment, flying_header_.offset, flying_header_.size,
                        flying_header_.used, flying_},
                       Duration::min());]])
-plant(deliver_before_sync daemon/store.cc
-[[void Store::on_durable(const BatchPlace& batch, Duration sync_time) {]]
-[[void Store::on_durable(const BatchPlace& batch, Duration sync_time) {
+plant(deliver_before_sync daemon/journal_store.cc
+[[void JournalStore::on_durable(const BatchPlace& batch, Duration sync_time) {]]
+[[void JournalStore::on_durable(const BatchPlace& batch, Duration sync_time) {
   if (sync_time == Duration::min()) return delivery_->on_durable(world_.now(), batch);]])
-plant(deliver_before_sync daemon/store.cc
+plant(deliver_before_sync daemon/journal_store.cc
 [[delivery does here
   delivery_->on_durable(world_.now(), batch);]]
 [[delivery does here
@@ -80,7 +79,7 @@ plant(reset_receiver_on_takeover daemon/peer.cc
 [[{terms, entry_->received, ]]
 [[{terms, planted("reset_receiver_on_takeover") ? Position{} : entry_->received, ]])
 
-plant(recycle_without_marks daemon/store.cc
+plant(recycle_without_marks daemon/journal_store.cc
 [[    if (entry->record_batch == 0 || entry->record_batch >= before_batch) continue;]]
 [[    if (entry->record_batch == 0 || entry->record_batch >= before_batch) continue;
     if (planted("recycle_without_marks")) continue;]])
@@ -97,5 +96,26 @@ plant(renegotiate_packet_size daemon/session_registry.cc
 [[  entry.attempt = syn.attempt;
   if (planted("renegotiate_packet_size"))
     entry.max_packet_size = std::min({syn.max_packet_size, options_.max_packet_size, kPacketSizeMax});]])
+
+plant(resume_without_note daemon/stream_store.cc
+[[  publish_note(std::move(*question), last ? last->sequence : 0);
+}]]
+[[  if (planted("resume_without_note"))
+    return question->holder->on_admitted(decide(*question, last ? last->sequence : 0));
+  publish_note(std::move(*question), last ? last->sequence : 0);
+}]])
+
+plant(silence_is_stored daemon/stream_store.cc
+[[    what.session == 0 ?]]
+[[    if (planted("silence_is_stored")) {
+      on_stored(ticket, 1'000'000);
+      continue;
+    }
+    what.session == 0 ?]])
+
+# As if a publication did not name the one before it: whatever is there, it is stored behind that.
+plant(follow_anything daemon/stream_store.cc
+[[{session.subject, session.last, std::move(headers)]]
+[[{session.subject, planted("follow_anything") ? ~0ull : session.last, std::move(headers)]])
 
 file(WRITE ${OUTPUT} "#include \"tests/simulation/planted.h\"\n${source}")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/stream_store.h"
 #include "proto/codec.h"
 
 namespace cproto::sim {
@@ -124,12 +125,12 @@ void ServerWire::look_at(const Frame& frame) {
 }
 
 void ServerWire::check_told(Seq through) {
-  const Seq durable = node_.durable_.through(*session_);
+  const Seq durable = node_.durable_through(*session_);
   if (durable < through)
     world_.fail("session " + to_hex(ByteView(*session_).first(8)) + " is told " + std::to_string(through.value) +
                 " and " + std::to_string(durable.value) + " is on the disk");
   world_.ledger.on_told(*session_, through);
-  if (node_.deep_checks_left_ == 0 || !world_.random.chance(1)) return;
+  if (node_.journal_store_ == nullptr || node_.deep_checks_left_ == 0 || !world_.random.chance(1)) return;
   --node_.deep_checks_left_;
   node_.check_durable();
 }
@@ -181,6 +182,7 @@ ServerNode::~ServerNode() {
   wires_.clear();
   disk.kill_process();
   store_.reset();
+  stream_.reset();
 }
 
 void ServerNode::write(Severity severity, LogEvent, std::string_view line, const LogFields&) {
@@ -263,7 +265,9 @@ void ServerNode::kill(bool cuts_power) {
   } else {
     disk.kill_process();
   }
+  journal_store_ = nullptr;
   store_.reset();
+  stream_.reset();
   const Duration down = std::chrono::milliseconds(random_.between(1, 2000));
   world_.scheduler.after(down, [this] { open(); });
   if (world_.is_healed()) return;
@@ -292,6 +296,45 @@ void ServerNode::count_losses() {
 }
 
 // It may die while it recovers, too.
+bool ServerNode::open_journal() {
+  try {
+    auto opened = JournalStore::open(disk, options_, store_world_, *this);
+    disk.never_crash();
+    if (const auto* problem = std::get_if<StoreProblem>(&opened)) {
+      world_.trace("server: the store does not open: " + problem->sentence);
+      if (world_.is_healed()) world_.fail("the store does not open: " + problem->sentence);
+      disk.kill_process();
+      world_.scheduler.after(1s, [this] { open(); });
+      return false;
+    }
+    journal_store_ = std::get<std::unique_ptr<JournalStore>>(opened).get();
+    store_ = std::move(std::get<std::unique_ptr<JournalStore>>(opened));
+  } catch (const test::ProcessDied&) {
+    world_.count(Fault::died_recovering);
+    die();
+    return false;
+  }
+  return true;
+}
+
+void ServerNode::open_stream() {
+  const StreamPlan& plan = *world_.plan.stream;
+  store_.reset();
+  stream_ = std::make_unique<SimStream>(
+      world_.scheduler, stream_servers_, random_, plan, world_.verdict.coverage, [this] { return world_.is_healed(); },
+      [this] { pump(); });
+  store_ = std::make_unique<StreamStore>(*stream_, options_, StreamStoreOptions{"the stream", plan.pack_size, true},
+                                         store_world_, *this);
+}
+
+Seq ServerNode::durable_through(const SessionId& session) const {
+  return world_.plan.stream ? stream_servers_.through(session) : durable_.through(session);
+}
+
+std::string ServerNode::write_inbox() {
+  return world_.plan.stream ? stream_servers_.write_inbox(disk, kStore + "/inbox") : std::string();
+}
+
 void ServerNode::open() {
   if (store_) return;
   disk.advance_to(world_.scheduler.now());
@@ -302,23 +345,12 @@ void ServerNode::open() {
   }
   if (!world_.is_healed() && world_.plan.server_life_max > 0s && random_.chance(20))
     disk.crash_after(random_.below(60));
-  try {
-    auto opened = Store::open(disk, options_, store_world_, *this);
-    disk.never_crash();
-    if (const auto* problem = std::get_if<StoreProblem>(&opened)) {
-      world_.trace("server: the store does not open: " + problem->sentence);
-      if (world_.is_healed()) world_.fail("the store does not open: " + problem->sentence);
-      disk.kill_process();
-      world_.scheduler.after(1s, [this] { open(); });
-      return;
-    }
-    store_ = std::move(std::get<std::unique_ptr<Store>>(opened));
-  } catch (const test::ProcessDied&) {
-    world_.count(Fault::died_recovering);
-    return die();
-  }
+  if (world_.plan.stream)
+    open_stream();
+  else if (!open_journal())
+    return;
   world_.trace("server: up");
-  check_told(*store_, "after recovery");
+  if (journal_store_ != nullptr) check_told(*journal_store_, "after recovery");
   store_->set_on_room([this] {
     for (auto& [number, wire] : wires_)
       if (!wire->is_finished()) wire->peer().on_room();
@@ -365,18 +397,18 @@ void ServerNode::pump() {
 void ServerNode::check_bounds() {
   if (disk.jobs_under_way() > kJobsMax) world_.fail("too many jobs under way");
   if (disk.open_files() > kOpenFilesMax) world_.fail("too many open files");
-  if (!store_) return;
+  if (journal_store_ == nullptr) return;
   // What was kept out of order comes at once when its gap is closed. A batch that failed is gathered again, with what
   // was gathered behind it.
   std::uint64_t kept = 0;
   for (const auto& [number, wire] : wires_) kept += wire->peer().session().reordered_bytes();
   most_kept_ = std::max(most_kept_, kept);
-  waited_for_files_ = std::max(waited_for_files_, store_->intake().gathered_bytes());
-  if (store_->journal().gathered_bytes() >
+  waited_for_files_ = std::max(waited_for_files_, journal_store_->intake().gathered_bytes());
+  if (journal_store_->journal().gathered_bytes() >
       2 * (options_.segment_size / 4 + kBatchBeyond) + most_kept_ + waited_for_files_)
-    world_.fail("too much for one batch: " + std::to_string(store_->journal().gathered_bytes()) + " bytes");
-  if (store_->journal().segments_in_use() > kSegmentsMax) world_.fail("too many segments in use");
-  if (store_->intake().gathered_bytes() > kIntakeMax) world_.fail("too much of files waits for the disk");
+    world_.fail("too much for one batch: " + std::to_string(journal_store_->journal().gathered_bytes()) + " bytes");
+  if (journal_store_->journal().segments_in_use() > kSegmentsMax) world_.fail("too many segments in use");
+  if (journal_store_->intake().gathered_bytes() > kIntakeMax) world_.fail("too much of files waits for the disk");
   for (const auto& [number, wire] : wires_)
     if (wire->peer().session().reordered_bytes() > wire->peer().session().window_bytes())
       world_.fail("too much is kept out of order");
@@ -384,9 +416,12 @@ void ServerNode::check_bounds() {
 
 std::string ServerNode::describe() const {
   if (!store_) return "the server is down";
+  if (journal_store_ == nullptr)
+    return "the server has room for " + std::to_string(store_->room()) + " bytes, " + store_->left_to_do() +
+           (store_->worst_trouble() != nullptr ? ", trouble: " + store_->worst_trouble()->sentence : "");
   return "the server has room for " + std::to_string(store_->room()) + " bytes, " +
-         std::to_string(store_->journal().segments_in_use()) + " segments in use, " +
-         std::to_string(store_->delivery().backlog(world_.scheduler.now()).batches) + " batches to deliver, " +
+         std::to_string(journal_store_->journal().segments_in_use()) + " segments in use, " +
+         std::to_string(journal_store_->delivery().backlog(world_.scheduler.now()).batches) + " batches to deliver, " +
          std::to_string(disk.jobs_under_way()) + " jobs under way" + (store_->trouble() != nullptr ? ", trouble" : "");
 }
 
@@ -394,12 +429,12 @@ std::string ServerNode::describe() const {
 
 // Behind a power cut the logs are as it left them, until recovery has been through them.
 void ServerNode::read_along() {
-  if (has_torn_logs_ && (!store_ || store_->delivery().is_recovering())) return;
+  if (has_torn_logs_ && (journal_store_ == nullptr || journal_store_->delivery().is_recovering())) return;
   if (std::exchange(has_torn_logs_, false)) disk.forget_changes();
   if (std::string wrong = Ledger::read_along(disk); !wrong.empty()) world_.fail(wrong);
 }
 
-void ServerNode::check_told(const Store& store, const char* where) {
+void ServerNode::check_told(const JournalStore& store, const char* where) {
   std::map<SessionId, Seq> durable;
   for (const auto& [index, entry] : store.registry().all()) durable[entry->id] = entry->durable.through;
   for (const auto& [id, told] : world_.ledger.told()) {
@@ -422,10 +457,10 @@ void ServerNode::check_durable() {
     store_be(id.data(), ++ids);
     return id;
   };
-  auto opened = Store::open(*copy, options_, world, log);
+  auto opened = JournalStore::open(*copy, options_, world, log);
   if (const auto* problem = std::get_if<StoreProblem>(&opened))
     return world_.fail("what is durable cannot be opened: " + problem->sentence);
-  auto store = std::move(std::get<std::unique_ptr<Store>>(opened));
+  auto store = std::move(std::get<std::unique_ptr<JournalStore>>(opened));
   check_told(*store, "in what is durable");
   copy->kill_process();
 }

@@ -7,12 +7,13 @@
 #include <memory>
 #include <string>
 
+#include "daemon/journal_store.h"
 #include "daemon/log.h"
 #include "daemon/peer.h"
-#include "daemon/store.h"
 #include "tests/simulation/connection.h"
 #include "tests/simulation/disk_faults.h"
 #include "tests/simulation/durable_journal.h"
+#include "tests/simulation/sim_stream.h"
 #include "tests/simulation/world.h"
 #include "tests/support/memory_disk.h"
 
@@ -88,6 +89,8 @@ class ServerNode final : public Log {
   std::string describe() const;
   // A copy of what a power cut would leave knows everything that was told.
   void check_durable();
+  // Of a stream: what is in it, for a look at the end. Returns what is wrong with it; empty: nothing.
+  std::string write_inbox();
   // What a reader sees now is what it saw before, and more.
   void read_along();
 
@@ -96,12 +99,15 @@ class ServerNode final : public Log {
  private:
   friend class ServerWire;
   void open();
+  bool open_journal();
+  void open_stream();
+  Seq durable_through(const SessionId& session) const;
   void plan_death();
   void die();
   void plan_stop();
   void stop(Duration lasts);
   void go_on();
-  void check_told(const Store& store, const char* where);
+  void check_told(const JournalStore& store, const char* where);
   void check_bounds();
   void count_losses();
   void bury();
@@ -118,7 +124,10 @@ class ServerNode final : public Log {
   PeerCounters counters_;
   std::uint64_t ids_ = 0;
   std::map<unsigned, std::unique_ptr<ServerWire>> wires_;
+  StreamServers stream_servers_;
+  std::unique_ptr<SimStream> stream_;
   std::unique_ptr<Store> store_;
+  JournalStore* journal_store_ = nullptr;  // the same, if it is one
   Alarm disk_alarm_;
   Alarm store_alarm_;
   test::DiskLosses losses_counted_;

@@ -143,6 +143,7 @@ void World::check_the_end() {
       run_until(scheduler.now() + 100ms, false);
     }
     if (!server->is_at_rest()) return fail("no rest: " + server->describe());
+    if (std::string wrong = server->write_inbox(); !wrong.empty()) return fail(wrong);
     if (std::string wrong = ledger.check_inbox(server->disk, true); !wrong.empty())
       return fail((is_after_power_cut ? "after a power cut: " : "at the end: ") + wrong);
   }

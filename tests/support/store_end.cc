@@ -32,9 +32,9 @@ StoreEnd::StoreEnd(std::uint64_t seed) : disk(seed) {
 StoreEnd::~StoreEnd() { kill(); }
 
 std::string StoreEnd::open() {
-  auto opened = Store::open(disk, options, world, log);
+  auto opened = JournalStore::open(disk, options, world, log);
   if (const auto* problem = std::get_if<StoreProblem>(&opened)) return problem->sentence;
-  store = std::move(std::get<std::unique_ptr<Store>>(opened));
+  store = std::move(std::get<std::unique_ptr<JournalStore>>(opened));
   return {};
 }
 
@@ -112,7 +112,7 @@ SessionEnd::~SessionEnd() { disconnect(); }
 std::string SessionEnd::connect() {
   disconnect();
   ++syn.attempt;
-  auto admitted = host.store->admit(syn, *this);
+  const Store::Admitted admitted = *host.store->admit(syn, *this);
   if (const Error* error = std::get_if<Error>(&admitted)) return error_name(error->code);
   const Admission& admission = std::get<Admission>(admitted);
   entry = admission.entry;
@@ -191,6 +191,8 @@ void SessionEnd::send_file(const FileDescription& file, ByteView content, std::s
 void SessionEnd::abandon() { send_header(MessageKind::none); }
 
 void SessionEnd::forget() { host.store->forget(*std::exchange(entry, nullptr)); }
+
+void SessionEnd::on_admitted(Store::Admitted) {}  // the journal knows at once
 
 void SessionEnd::on_committed() {
   acknowledged = entry->durable.through;

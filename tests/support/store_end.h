@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "daemon/journal_entry.h"
+#include "daemon/journal_store.h"
 #include "daemon/log.h"
-#include "daemon/store.h"
 #include "proto/receiver.h"
 #include "tests/support/memory_disk.h"
 
@@ -64,7 +64,7 @@ class StoreEnd {
   LinesLog log;
   StoreOptions options;
   World world;
-  std::unique_ptr<Store> store;
+  std::unique_ptr<JournalStore> store;
 
  private:
   std::uint64_t ids_ = 0;
@@ -96,6 +96,7 @@ class SessionEnd final : public SessionHolder {
   void receive(ByteView frames);
   void forget();
 
+  void on_admitted(Store::Admitted admitted) override;
   void on_committed() override;
   void on_delivered() override { ++times_delivered; }
   void on_message_refused(const Refusal& refusal) override { refused_late.push_back(refusal); }

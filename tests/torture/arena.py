@@ -3,7 +3,6 @@ import contextlib
 import os
 import pathlib
 import random
-import signal
 
 import support
 
@@ -38,11 +37,5 @@ class Arena:
         if store is not None:
             daemon.store = store
         self.daemons.append(daemon)
-        self.cleanup(end_daemon, daemon)
+        self.cleanup(daemon.end)
         return daemon.start() if start else daemon
-
-
-def end_daemon(daemon):
-    if daemon.process and daemon.process.poll() is None:
-        os.kill(daemon.pid, signal.SIGCONT)
-        daemon.kill()

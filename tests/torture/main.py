@@ -18,7 +18,7 @@ import tempfile
 import time
 import traceback
 
-from torture import damage, full_disk, kills, network, other_store, power, sync_errors, write_orders
+from torture import cluster, damage, full_disk, kills, network, other_store, power, sync_errors, write_orders
 from torture.arena import Arena, CannotBeDone
 from torture.ledger import Tally
 
@@ -47,6 +47,7 @@ class Attack:
 def attacks():
     return [
         Attack("kill", lambda arena: kills.run(arena, 50), weight=4),
+        Attack("cluster", lambda arena: cluster.run(arena, 15), weight=2),
         Attack("power-ext4", lambda arena: power.run(arena, "ext4", 20), weight=3),
         Attack("power-xfs", lambda arena: power.run(arena, "xfs", 20), weight=3),
         Attack("write-orders-ext4", lambda arena: write_orders.run(arena, "ext4", 1.5, count=100), weight=3),

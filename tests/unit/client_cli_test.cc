@@ -163,6 +163,10 @@ TEST_CASE("arguments: the environment stands in, and flags win") {
   CHECK(flags.servers == std::vector<ServerAddress>{{"other", 7780}});
   CHECK(flags.client_id == "me");
   CHECK(flags.channel == "mine");
+  const Around key = {{{"CPROTO_KEY", "web-1.key"}}, "localhost"};
+  CHECK(options({"-m", "x"}, key).tls.key == "web-1.key");
+  CHECK(options(with_message({"--key", "other.key"}), key).tls.key == "other.key");
+  CHECK(options(with_message({"-i", "web-1", "--ca", "ca.pem"}), key).tls.key.empty());
   CHECK(options({"-m", "x"}, {{{"CPROTO_SERVER", ""}, {"CPROTO_CLIENT_ID", ""}}}).client_id == "web-1");
 }
 

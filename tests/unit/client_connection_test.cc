@@ -75,14 +75,14 @@ class Rig final : public Connector::Owner, public Connection::Owner {
  private:
   void on_connected(Handle<uv_tcp_t> tcp, const std::string& where) override {
     address = where;
-    connection = std::make_unique<Connection>(std::move(tcp));
+    connection = std::make_unique<Connection>(std::move(tcp), nullptr, "");
     connection->start(this);
     uv_stop(&loop_);
   }
   void on_unreachable(const Unreachable& why) override { unreachable = why; }
   void on_bytes(ByteView bytes) override { heard += as_text(bytes); }
   void on_writable() override {}
-  void on_gone(const std::string& reason) override {
+  void on_gone(const std::string& reason, const TlsTrouble&) override {
     gone = reason;
     connection.reset();
   }

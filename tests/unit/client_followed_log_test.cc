@@ -205,6 +205,11 @@ LogPlace stored(const LogPlace& place) {
 
 enum class Rotated { by_rename, by_copy, while_written };
 
+void rotate_at_random(const Logs& logs, Rotated rotated) {
+  if (rotated != Rotated::by_rename) usleep(5000);  // the file system's clock has steps, and here it is needed
+  rotated == Rotated::by_copy ? logs.copy_and_truncate() : logs.rotate();
+}
+
 // A log is written and rotated at random, and its reader stopped and resumed, at its place or at one it had before.
 // What was read and what was written must be the same lines; in the same order, but for those written late.
 void check_random_life(std::uint64_t seed, Rotated rotated) {
@@ -223,10 +228,6 @@ void check_random_life(std::uint64_t seed, Rotated rotated) {
     logs.write(text, name);
     written += text;
   };
-  const auto rotate = [&] {
-    if (rotated != Rotated::by_rename) usleep(5000);  // the file system's clock has steps, and here it is needed
-    rotated == Rotated::by_copy ? logs.copy_and_truncate() : logs.rotate();
-  };
 
   write_lines("app.log", random.below(3));
   auto reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
@@ -244,7 +245,7 @@ void check_random_life(std::uint64_t seed, Rotated rotated) {
     if (action < 35)
       write_lines("app.log", random.between(1, 10));
     else if (action < 45)
-      rotate();
+      rotate_at_random(logs, rotated);
     else if (action < 70)
       reader->take_some(static_cast<int>(random.between(1, 8)));
     else if (action < 75)
@@ -288,7 +289,7 @@ void check_rotated_meanwhile(Rotated rotated) {
       for (std::uint64_t lines = random.below(50); lines > 0; --lines) text += std::to_string(++line) + "\n";
       logs.write(text);
       written += text;
-      if (random.chance(15)) rotated == Rotated::by_copy ? logs.copy_and_truncate() : logs.rotate();
+      if (random.chance(15)) rotate_at_random(logs, rotated);
     }
   });
   auto reader = std::make_unique<Reader>(logs, "app.log", kVeryFast);
@@ -309,7 +310,12 @@ void check_rotated_meanwhile(Rotated rotated) {
   };
   for (const Instant end = now() + 10s; all_read().size() < written.size() && now() < end;) reader->run_for(5ms);
   CHECK(reader->told.nothing());
-  CHECK((all_read() == written));
+  const std::string read = all_read();
+  const auto at = static_cast<std::size_t>(
+      std::mismatch(read.begin(), read.end(), written.begin(), written.end()).first - read.begin());
+  INFO("from byte " << at << " of " << written.size() << ": " << written.substr(at, 40) << " was read as "
+                    << read.substr(at, 40));
+  CHECK((read == written));
 }
 
 }  // namespace

@@ -51,6 +51,10 @@ class Rig : Transfer::Network, Screen {
     is_connected = false;
     transfer->on_gone(now, "");
   }
+  void fails_at_tls(TlsTrouble::Kind kind) {
+    is_connected = false;
+    transfer->on_gone(now, "TLS fails", {kind, "why", {}});
+  }
   void waits(Duration time) {
     now += time;
     if (deadline <= now) transfer->handle_timeout(now);
@@ -133,6 +137,26 @@ TEST_CASE("transfer: whoever named a congestion control hears once that it is re
   automatic.connects(refused);
   CHECK(automatic.lines.empty());
   CHECK(automatic.transfer->outcome().congestion.refused == "bbr");
+}
+
+TEST_CASE("transfer: what nobody vouches for in a TLS handshake is believed the second time") {
+  using Kind = TlsTrouble::Kind;
+  for (const Kind kind : {Kind::not_tls, Kind::old_version, Kind::key_unknown}) {
+    Rig rig;
+    rig.begin();
+    rig.connects();
+    rig.fails_at_tls(kind);
+    CHECK_FALSE(rig.is_over);
+    rig.waits(1min);
+    rig.connects();
+    rig.fails_at_tls(kind);
+    CHECK(rig.is_over);
+  }
+  Rig rig;
+  rig.begin();
+  rig.connects();
+  rig.fails_at_tls(Kind::expired);
+  CHECK(rig.is_over);
 }
 
 TEST_CASE("transfer: a length that was damaged on the way ends the connection, and not the command") {

@@ -97,6 +97,29 @@ TEST_CASE("trouble: a stranger is quoted") {
   CHECK(not_cproto("logs:443", alert).sentence == "logs:443 does not speak cproto in the clear: it wants TLS");
 }
 
+TEST_CASE("trouble: of what is said in plain text to one who began TLS, only that there is no room is believed") {
+  const auto trouble_of = [](const Error& error) {
+    Bytes payload;
+    encode_error(error, payload);
+    TlsTrouble tls{TlsTrouble::Kind::not_tls, {}, {}};
+    encode_frame(FrameType::error, {}, payload, tls.plain);
+    return tls_failed("logs:7781", tls, false);
+  };
+  const Trouble full = trouble_of(Error::retry_after(ErrorCode::too_many_connections, 2s));
+  CHECK_FALSE(full.is_final);
+  CHECK(full.pause == 2s);
+  CHECK(full.sentence == "logs:7781 says: too many connections");
+  const Trouble other = trouble_of(Error::of(ErrorCode::wrong_identity));
+  CHECK(other.is_final);
+  CHECK(other.sentence == "logs:7781: it does not speak TLS; is [tls] set up there?");
+}
+
+TEST_CASE("trouble: TLS that fails in the middle of a session was damaged on the way, and the client comes back") {
+  const TlsTrouble damaged{TlsTrouble::Kind::not_tls, "wrong version number", {}};
+  CHECK_FALSE(tls_failed("logs:7781", damaged, true).is_final);
+  CHECK(tls_failed("logs:7781", damaged, true).sentence == "logs:7781: connection lost (TLS: wrong version number)");
+}
+
 TEST_CASE("trouble: the beginning of a SYN-ACK or ERROR is no stranger's, however little of it has come") {
   Bytes frame;
   encode_frame(FrameType::error, {}, as_bytes("anything"), frame);

@@ -63,7 +63,7 @@ TEST_CASE("config: an unknown key names the nearest one") {
 
 TEST_CASE("config: an unknown key that is near to none lists those there are") {
   CHECK(errors_of("[store]\ncolour = 1\n") ==
-        Lines{R"(c.toml:2:1: store.colour: unknown key; there are "directory", "segment_size")"});
+        Lines{R"(c.toml:2:1: store.colour: unknown key; there are "engine", "directory", "segment_size")"});
 }
 
 TEST_CASE("config: a key in the wrong section is sent to the right one") {
@@ -75,8 +75,9 @@ TEST_CASE("config: a key in the wrong section is sent to the right one") {
 
 TEST_CASE("config: an unknown section names the nearest one, or all") {
   CHECK(errors_of("\n[sesion]\nx = 1\n") == Lines{"c.toml:2:2: [sesion]: unknown section; did you mean [session]?"});
-  CHECK(errors_of("[tls]\n") == Lines{"c.toml:1:2: [tls]: unknown section; there are [listen], [store], [inbox], "
-                                      "[session], [limits], [log]"});
+  CHECK(errors_of("[ssh]\n") ==
+        Lines{"c.toml:1:2: [ssh]: unknown section; there are [listen], [store], [jetstream], [inbox], "
+              "[session], [limits], [tls], [log], [client.NAME]"});
   CHECK(errors_of("[[sesion]]\n") == Lines{"c.toml:1:3: [sesion]: unknown section; did you mean [session]?"});
 }
 
@@ -152,10 +153,11 @@ level = "loud"
   }
 }
 
-TEST_CASE("config: other hosts need insecure = true") {
+TEST_CASE("config: other hosts need TLS, or insecure = true") {
   const std::string what =
-      ": other hosts could send without encryption; say insecure = true if this network is trusted";
-  CHECK(errors_of("[listen]\nhost = \"*\"\n") == Lines{"c.toml:2:8: listen.host = \"*\"" + what});
+      ": other hosts could send without encryption; set up [tls] (cprotoctl key add NAME), or say insecure = true";
+  CHECK(errors_of("[listen]\nhost = \"*\"\n[tls]\nkeys = \"\"\n") == Lines{"c.toml:2:8: listen.host = \"*\"" + what});
+  CHECK(errors_of("[listen]\nhost = \"*\"\n[tls]\ncertificate = \"a\"\ncertificate_key = \"b\"\n") == Lines{});
   CHECK(errors_of("[listen]\nhost = [\"::1\", \"::\", \"192.0.2.7\"]\n") ==
         Lines{"c.toml:2:16: listen.host = \"::\"" + what});
   CHECK(errors_of("[listen]\nhost = \"*\"\ninsecure = true\n") == Lines{});

@@ -46,7 +46,8 @@ TEST_CASE("config: a flag that opens the daemon to other hosts is named") {
   Overrides flags;
   flags.host = "*";
   CHECK(load_text("", "c.toml", flags).errors ==
-        Lines{"--host *: other hosts could send without encryption; say insecure = true if this network is trusted"});
+        Lines{"--host *: other hosts could send without encryption; set up [tls] (cprotoctl key add NAME), or say "
+              "insecure = true"});
   CHECK(load_text("[listen]\ninsecure = true\n", "c.toml", flags).errors == Lines{});
 }
 

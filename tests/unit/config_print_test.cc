@@ -20,7 +20,17 @@ TEST_CASE("config: the printed defaults load as the defaults") {
 TEST_CASE("config: a printed configuration loads as the same one") {
   Config config;
   config.listen = {{"*"}, 0, true};
-  config.store = {"/srv/a \"quoted\" \\ path", 1u << 20};
+  config.store = {Engine::jetstream, "/srv/a \"quoted\" \\ path", 1u << 20};
+  config.jetstream = {"tls://a.example,tls://b.example",
+                      "/etc/nats/creds",
+                      "/etc/nats/ca.pem",
+                      "OTHER",
+                      false,
+                      3,
+                      1u << 20,
+                      std::chrono::hours(1),
+                      1,
+                      true};
   config.inbox = {"/srv/ünïcode", "staff"};
   config.session = {64,
                     1,

@@ -604,7 +604,8 @@ TEST_CASE("delivery: a part that cannot be written holds up nothing else, and is
 
 TEST_CASE("delivery: one that lags takes its batches from the journal, in their order") {
   OpenStore end;
-  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
+  end.options.memory = 64 * 1024;  // two small batches wait in it; the others are read from the journal
+  end.store->set_options(end.options);
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   std::string expected;
   for (int i = 0; i < 40; ++i) {
@@ -620,7 +621,8 @@ TEST_CASE("delivery: one that lags takes its batches from the journal, in their 
 
 TEST_CASE("delivery: a batch that cannot be read for a while is not left out") {
   OpenStore end;
-  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
+  end.options.memory = 64 * 1024;  // two small batches wait in it; the others are read from the journal
+  end.store->set_options(end.options);
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   bool is_bad = true;
   end.disk.fault = [&](const FileOp& op, const std::string&) {
@@ -667,8 +669,9 @@ TEST_CASE("delivery: what becomes durable right behind a round waits for the nex
 TEST_CASE("delivery: a batch that comes back with a bit flipped nine times of ten is read again") {
   Random random(5);
   int reads = 0;
-  OpenStore end;                     // it may be reading to the last
-  end.store->set_memory(64 * 1024);  // two small batches wait in it; the others are read from the journal
+  OpenStore end;                   // it may be reading to the last
+  end.options.memory = 64 * 1024;  // two small batches wait in it; the others are read from the journal
+  end.store->set_options(end.options);
   end.disk.latency = [](const Job& job) { return job.front().kind == FileOp::Kind::write ? 1ms : Duration(300ms); };
   end.disk.misread = [&](std::uint64_t bits) -> std::optional<std::uint64_t> {
     if (++reads % 10 == 0) return std::nullopt;
@@ -840,6 +843,87 @@ struct Blocked : OpenStore {
 };
 
 }  // namespace
+
+// More clients than descriptors for their logs.
+struct FewDescriptors : StoreEnd {
+  explicit FewDescriptors(int count = 20, int limit = 6) : descriptors(limit) {
+    disk.fault = [this](const FileOp& op, const std::string& path) {
+      const bool is_log = path.starts_with("/store/inbox/") || path.starts_with("/store/open/");
+      const bool opens = op.kind == FileOp::Kind::open || op.kind == FileOp::Kind::open_or_create;
+      if (is_log && op.kind == FileOp::Kind::close) --open_logs;
+      if (!is_log || !opens) return 0;
+      if (open_logs == descriptors) return EMFILE;
+      most = std::max(most, ++open_logs);
+      return 0;
+    };
+    REQUIRE(open().empty());
+    for (int i = 0; i < count; ++i) {
+      clients.push_back(std::make_unique<SessionEnd>(*this, "web-" + std::to_string(i)));
+      REQUIRE(clients.back()->connect().empty());
+    }
+  }
+  void send_all(const std::string& text) {
+    for (const auto& client : clients) client->send(text);
+    sync();
+    run(2s);
+    expected += text + "\n";
+    check();
+  }
+  void check() const {
+    for (std::size_t i = 0; i < clients.size(); ++i)
+      CHECK(log_text("web-" + std::to_string(i), "messages.log") == expected);
+  }
+  void restart() {
+    for (const auto& client : clients) client->lose_server();
+    kill();
+    open_logs = 0;
+    REQUIRE(open().empty());
+    run(2s);
+    for (const auto& client : clients) REQUIRE(client->connect().empty());
+  }
+  int descriptors;
+  int open_logs = 0;
+  int most = 0;
+  std::vector<std::unique_ptr<SessionEnd>> clients;
+  std::string expected;
+};
+
+TEST_CASE("delivery: where descriptors are short, every log comes to its turn") {
+  FewDescriptors end;
+  end.send_all("one");
+  CHECK(end.most == 6);
+  end.send_all("two");
+  end.run(10s);
+  end.send_all("three");
+}
+
+TEST_CASE("delivery: where descriptors are short, a crash repeats nothing and loses nothing") {
+  for (const Duration time : {20ms, 100ms, 2'000ms}) {
+    FewDescriptors end(600, 520);
+    for (const auto& client : end.clients) client->send("one");
+    end.sync();
+    end.run(time);
+    end.expected = "one\n";
+    end.restart();
+    end.check();
+    end.send_all("two");
+    end.restart();
+    end.check();
+  }
+}
+
+TEST_CASE("delivery: where descriptors are short, a log that is renamed is left with what it has") {
+  FewDescriptors end;
+  end.send_all("one");
+  const std::string log = StoreEnd::inbox("web-7", "messages.log");
+  end.disk.rename_file(log, log + ".1");
+  for (const auto& client : end.clients) client->send("two");
+  end.sync();
+  end.run(2s);
+  CHECK(end.log_text("web-7", "messages.log.1") == "one\n");
+  CHECK(end.log_text("web-7", "messages.log") == "two\n");
+  CHECK(end.log_text("web-8", "messages.log") == "one\ntwo\n");
+}
 
 TEST_CASE("delivery: a log that cannot be written holds neither the journal nor anybody else") {
   Blocked end;

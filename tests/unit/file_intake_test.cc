@@ -293,14 +293,14 @@ TEST_CASE("files: one that was whole before a crash is in the inbox after it") {
   end.session.send_file(named("a"), content);
   end.run(3s);
   CHECK(end.session.acknowledged == end.session.entry->received.through);
-  CHECK_FALSE(Store::is_delivered(*end.session.entry));
+  CHECK_FALSE(end.store->is_delivered(*end.session.entry));
   CHECK(end.log.contains("cannot be put there"));
   may_rename = true;
   end.cut_power(Loss::everything);
   end.reopen();
-  CHECK_FALSE(Store::is_delivered(*end.session.entry));
+  CHECK_FALSE(end.store->is_delivered(*end.session.entry));
   end.run(2s);
-  CHECK(Store::is_delivered(*end.session.entry));
+  CHECK(end.store->is_delivered(*end.session.entry));
   CHECK(end.file("a") == content);
   CHECK(end.parts().empty());
 }
@@ -328,7 +328,7 @@ TEST_CASE("files: one that cannot be put in its place waits alone, through check
   is_blocked = false;
   end.run(10s);
   CHECK(end.has("dir"));
-  CHECK(Store::is_delivered(*end.session.entry));
+  CHECK(end.store->is_delivered(*end.session.entry));
 }
 
 TEST_CASE("files: when too many wait for their place no more are taken from the journal, and all come in the end") {
@@ -347,7 +347,7 @@ TEST_CASE("files: when too many wait for their place no more are taken from the 
   CHECK(end.store->delivery().backlog(end.disk.now()).batches > 0);
   is_blocked = false;
   end.run(30s);
-  CHECK(Store::is_delivered(*end.session.entry));
+  CHECK(end.store->is_delivered(*end.session.entry));
   CHECK(end.disk.list_directory("/store/inbox/web-1/files").size() == count);
   CHECK(end.store->delivery().backlog(end.disk.now()).batches == 0);
 }
@@ -369,7 +369,8 @@ TEST_CASE("files: one refused while its client is away is logged and counted, an
 TEST_CASE("files: a later one of the same name takes its place, or both are kept") {
   for (const ExistingFile existing : {ExistingFile::replace, ExistingFile::keep}) {
     FileEnd end;
-    end.store->set_existing_file(existing);
+    end.options.existing_file = existing;
+    end.store->set_options(end.options);
     end.session.send_file(named("a"), as_bytes("one"));
     end.run(2s);
     end.session.send_file(named("a"), as_bytes("two"));
@@ -477,7 +478,7 @@ TEST_CASE("files: a folder that is a link is no place for a file") {
   end.session.send_file(named("a"), as_bytes("one"));
   end.run(2s);
   CHECK(end.log.contains("cannot be put there"));
-  CHECK_FALSE(Store::is_delivered(*end.session.entry));
+  CHECK_FALSE(end.store->is_delivered(*end.session.entry));
 }
 
 TEST_CASE("files: a connection is held while too much of its file waits for the disk, and others are not") {
@@ -587,7 +588,8 @@ TEST_CASE("files: a client of which many wait for their place waits alone") {
 
 TEST_CASE("files: while much is gathered, sessions of one client leave room to others") {
   FileEnd end;
-  end.store->set_memory(4u << 20);                             // 1 MiB for files
+  end.options.memory = 4u << 20;  // 1 MiB for files
+  end.store->set_options(end.options);
   end.disk.latency = [](const Job&) { return Duration(1h); };  // nothing comes back
   std::vector<std::unique_ptr<SessionEnd>> greedy;
   for (int i = 0; i < 50; ++i) {

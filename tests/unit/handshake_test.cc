@@ -260,6 +260,38 @@ TEST_CASE("handshake: as many refusals as may wait fit one SYN-ACK") {
   CHECK(encoded(terms).size() <= kHandshakePayloadMax);
 }
 
+TEST_CASE("handshake: terms say what is behind an acknowledgement") {
+  SynAck terms = some_terms();
+  const auto said = [&] { return std::get<SynAck>(decode_syn_ack(encoded(terms))); };
+  CHECK(durability_text(said()) == "fsync");
+  terms.durability = Durability::replicated;
+  terms.replicas_sync = false;
+  CHECK(durability_text(said()) == "on 1 server, not synced");
+  terms.replicas = 3;
+  CHECK(durability_text(said()) == "replicated to 3 servers, not synced");
+  terms.replicas_sync = true;
+  CHECK(durability_text(said()) == "replicated to 3 servers, synced");
+}
+
+TEST_CASE("handshake: what a client requires is met by no less") {
+  SynAck synced = some_terms();
+  SynAck single = synced;
+  single.durability = Durability::replicated;
+  single.replicas_sync = false;
+  SynAck several = single;
+  several.replicas = 3;
+  SynAck both = several;
+  both.replicas_sync = true;
+  for (const SynAck* terms : {&synced, &single, &several, &both}) CHECK(meets(*terms, Require::any));
+  CHECK(meets(synced, Require::fsync));
+  CHECK_FALSE(meets(single, Require::fsync));
+  CHECK_FALSE(meets(several, Require::fsync));
+  CHECK(meets(both, Require::fsync));
+  CHECK_FALSE(meets(synced, Require::replicated));
+  CHECK_FALSE(meets(single, Require::replicated));
+  CHECK(meets(several, Require::replicated));
+}
+
 TEST_CASE("handshake: a SYN-ACK cut short is malformed") {
   const Bytes whole = encoded(full_terms());
   for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -280,13 +312,18 @@ TEST_CASE("handshake: terms outside their ranges are refused") {
   SUBCASE("outcome") { terms.outcome = static_cast<SynAck::Outcome>(3); }
   SUBCASE("packet") { terms.max_packet_size = 63; }
   SUBCASE("a packet above 1 MiB") { terms.max_packet_size = (1u << 20) + 1; }
-  SUBCASE("durability") { terms.durability = static_cast<Durability>(2); }
+  SUBCASE("durability") { terms.durability = static_cast<Durability>(3); }
   SUBCASE("window 0") { terms.window_size = 0; }
   SUBCASE("window 32768") { terms.window_size = 32'768; }
   SUBCASE("keep-alive") { terms.keep_alive_ms = 0; }
   SUBCASE("assigned client id") {
     terms.client_id = "../up";
     expected = ErrorCode::bad_client_id;
+  }
+  SUBCASE("replicated to no server") {
+    terms.durability = Durability::replicated;
+    terms.replicas = 0;
+    expected = ErrorCode::bad_parameter;
   }
   SUBCASE("kind of the unfinished message") {
     terms.unfinished = SynAck::Unfinished{{1}, 0, static_cast<MessageKind>(9)};

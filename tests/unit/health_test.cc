@@ -18,8 +18,8 @@ struct Ward {
   Ward() {
     REQUIRE(end.open().empty());
     health = std::make_unique<Health>(
-        end.disk.now(), HealthOptions{3s, "/store", "/store/inbox"}, end.log,
-        [this](const std::string& said) { notified.push_back(said); }, [] { return std::string("well"); });
+        end.disk.now(), HealthOptions{3s}, end.log, [this](const std::string& said) { notified.push_back(said); },
+        [] { return std::string("well"); });
     session = std::make_unique<SessionEnd>(end);
     REQUIRE(session->connect().empty());
   }
@@ -64,8 +64,8 @@ TEST_CASE("health: without a watchdog nobody is fed, and looking is seldom") {
   REQUIRE(end.open().empty());
   std::vector<std::string> notified;
   Health health(
-      end.disk.now(), {Duration{0}, "/store", "/store/inbox"}, end.log,
-      [&](const std::string& said) { notified.push_back(said); }, [] { return std::string("well"); });
+      end.disk.now(), {Duration{0}}, end.log, [&](const std::string& said) { notified.push_back(said); },
+      [] { return std::string("well"); });
   end.rest();
   health.check(end.disk.now(), *end.store);
   CHECK(notified == std::vector<std::string>{"STATUS=well"});

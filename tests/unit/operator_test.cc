@@ -24,13 +24,12 @@ struct Office {
     std::istringstream in(words);
     for (std::string word; in >> word;) request.words.push_back(word);
     Reply reply{-1, "no answer"};
-    Operator desk(
-        *end.store, end.log,
-        {[this] { return DaemonView{end.disk.now(), Instant{}, *end.store, counters, 0, "", "/store", "", "", false}; },
-         [] {
-           return Reply{78, "not reloaded\n"};
-         },
-         [this](Answer answer) { drained = std::move(answer); }});
+    Operator desk(*end.store, end.log,
+                  {[this] { return DaemonView{end.disk.now(), Instant{}, *end.store, counters, 0, "", "", false}; },
+                   [] {
+                     return Reply{78, "not reloaded\n"};
+                   },
+                   [this](Answer answer) { drained = std::move(answer); }});
     desk.handle(request, [&](const Reply& given) { reply = given; });
     end.disk.drain();
     return reply;

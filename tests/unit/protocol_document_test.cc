@@ -493,6 +493,7 @@ TEST_CASE("protocol document: the table of parameters is that of the code") {
                                                    {"message_size_max", kTlvMessageSizeMax},
                                                    {"unfinished", kTlvUnfinished},
                                                    {"file_size_max", kTlvFileSizeMax},
+                                                   {"replication", kTlvReplication},
                                                    {"refusal", kTlvRefusal},
                                                    {"message_channel", kTlvMessageChannel},
                                                    {"file_name", kTlvFileName},

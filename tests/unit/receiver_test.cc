@@ -326,7 +326,11 @@ TEST_CASE("receiver: a digest anywhere but inside a file makes no message") {
 
 TEST_CASE("receiver: a HEADER that names one channel too many is not taken, and its sender is to come back") {
   ReceiverOptions options;
-  options.may_use_channel = [](const std::string& channel) { return channel == "access"; };
+  options.objection = [](const MessageHeader& header) {
+    return header.channel == "access"
+               ? std::nullopt
+               : std::optional(Error::retry_after(ErrorCode::too_many_channels, kChannelsRetryAfter));
+  };
   Receiver receiver(options, {});
   CHECK(feed(receiver, header(1, MessageKind::text, "access")).verdict == Receiver::Verdict::accepted);
   CHECK(feed(receiver, data(2, "a")).verdict == Receiver::Verdict::accepted);

@@ -21,8 +21,7 @@ struct Desk {
     began = end.disk.now();
   }
   DaemonView view() {
-    return {end.disk.now(),   began,    *end.store,     counters, connections,
-            "127.0.0.1:7780", "/store", "/store/inbox", trouble,  false};
+    return {end.disk.now(), began, *end.store, counters, connections, "127.0.0.1:7780", trouble, false};
   }
   std::string why(const std::string& client) { return why_report(view(), client, Form::text); }
   std::string sessions(const SessionFilter& filter = {}) { return sessions_report(view(), filter, Form::text); }
@@ -62,9 +61,9 @@ TEST_CASE("why: of one whose messages are on their way to the disk") {
   REQUIRE(session.connect().empty());
   session.send("one");
   desk.end.store->flush();
-  CHECK(contains(desk.why("web-1"), "a batch is on its way; 1 frame is received and not durable"));
+  CHECK(contains(desk.why("web-1"), "what it sent is on its way; 1 frame is received and not durable"));
   desk.trouble = "fdatasync on /store/journal has not returned for 12 s; nothing is acknowledged until it does";
-  CHECK(contains(desk.why("web-1"), "waits for the disk: fdatasync on /store/journal has not returned for 12 s"));
+  CHECK(contains(desk.why("web-1"), "waits: fdatasync on /store/journal has not returned for 12 s"));
 }
 
 TEST_CASE("why: of one that has sent half a message") {

@@ -14,6 +14,7 @@ namespace {
 struct Holder final : SessionHolder {
   void on_delivered() override {}
   void on_message_refused(const Refusal&) override {}
+  void on_admitted(std::variant<Admission, Error>) override {}
   void on_committed() override {}
   void on_superseded() override { ++superseded; }
   void on_trouble(const Error&) override {}

@@ -235,9 +235,11 @@ TEST_CASE("space: without a floor nobody looks") {
 TEST_CASE("space: a floor that is taken away by a reload holds nobody any longer, and one that is set does") {
   Roomy end(0);
   CHECK_FALSE(end.trouble().empty());
-  end.store->set_limits(SpaceLimits{});
+  end.options.space = SpaceLimits{};
+  end.store->set_options(end.options);
   CHECK(end.trouble().empty());
-  end.store->set_limits(SpaceLimits{kGiB, 0});
+  end.options.space = SpaceLimits{kGiB, 0};
+  end.store->set_options(end.options);
   end.run(1s);
   CHECK_FALSE(end.trouble().empty());
 }

@@ -115,6 +115,7 @@ WORKS = {
     "W7": alone("W7"),
     "W8": alone("W8"),
     "client": alone("client"),
+    "tls": alone("tls"),
     "fairness": alone("fairness"),
     "limits": alone("limits"),
 }

@@ -69,7 +69,8 @@ TABLES = (
         Row("cproto-send, the digest left out", SYNCED, ("without_digest_megabytes_per_second",)),
         Row("bare copy, CRC-32 and SHA-256", SYNCED, ("bare_copy_megabytes_per_second",)),
         Row("bare copy, CRC-32", SYNCED, ("bare_copy_no_digest_megabytes_per_second",)),
-        Row("rsync --inplace -W --fsync to its daemon", SYNCED, ("rsync_megabytes_per_second",)),
+        Row("rsync -W --fsync to its daemon, a new file that is renamed", SYNCED, ("rsync_new_megabytes_per_second",)),
+        Row("rsync --inplace -W --fsync to its daemon, over what is there", SYNCED, ("rsync_megabytes_per_second",)),
         Row("dd conv=fdatasync", LIMIT, ("dd_megabytes_per_second",)))),
     many("100-1"), many("100-64"), many("1000-1"), many("1000-64"),
     Table("W6", "idle", (Column("idle_bytes_per_connection", "bytes a connection"),), (
@@ -80,6 +81,12 @@ TABLES = (
         Row("cproto, from the disk", "", ("cold_gibibytes_per_second",)),
         Row("reading and CRC-32 alone, from memory", LIMIT, ("read_gibibytes_per_second",)),
         Row("reading and CRC-32 alone, from the disk", LIMIT, ("cold_read_gibibytes_per_second",)))),
+    Table("TLS", "tls", (RATE,), (
+        Row("cproto-send --lines, plain text", SYNCED, ("lines_plain",)),
+        Row("cproto-send --lines, TLS", SYNCED, ("lines_tls",)))),
+    Table("TLS", "tls", (MEGABYTES,), (
+        Row("cproto-send, plain text", SYNCED, ("file_plain",)),
+        Row("cproto-send, TLS", SYNCED, ("file_tls",)))),
     Table("client", "client", (RATE,), (
         Row("cproto-send --lines", SYNCED, ("messages_per_second",)),
         Row("cproto-bench, with handshake and close", SYNCED, ("bench_messages_per_second",)),
@@ -123,7 +130,8 @@ GOALS = (
     Goal("W2", "times redis `always`, p50", "latency", "cproto_p50_us", 1, at_least=False, beside="redis-always", theirs="p50_us"),
     Goal("W3", "of the bare server", "large", "ratio_to_bare", 0.8),
     Goal("W4", "of the bare copy that does the same checks", "file", "ratio_to_bare", 0.95),
-    Goal("W4", "times rsync with a sync, the digest left out", "file", "without_digest_ratio_to_rsync", 1.3),
+    Goal("W4", "times rsync with a sync and a new file, the digest left out", "file", "without_digest_ratio_to_rsync_new", 1.3),
+    Goal("W4", "times rsync with a sync over what is there, the digest left out", "file", "without_digest_ratio_to_rsync", 1.3),
     Goal("W5", "of the bare server, 1,000 connections, 64 in flight", "many-1000-64", "ratio_to_bare", 0.7),
     Goal("W5", "batch times, p99, 1,000 connections, 64 in flight", "many-1000-64", "p99_in_batches", 5, at_least=False),
     Goal("W6", "bytes an idle connection", "idle", "bytes_per_connection", 700, at_least=False),

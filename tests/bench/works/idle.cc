@@ -12,6 +12,7 @@ namespace cproto::bench {
 namespace {
 
 constexpr std::uint64_t kConnections = 10'000;
+constexpr std::uint64_t kOtherDescriptors = 1'000;
 constexpr std::uint64_t kHoldSeconds = 20;  // a keep-alive of each
 constexpr std::uint64_t kHoldSecondsMin = 2;
 
@@ -48,7 +49,10 @@ Trouble measure_once(Benchmark& benchmark, std::uint64_t connections, std::uint6
 }  // namespace
 
 Trouble measure_idle(Benchmark& benchmark) {
-  const std::uint64_t connections = benchmark.scaled(kConnections);
+  // The daemon needs one for each connection, and for a while one for each log.
+  const std::uint64_t descriptors = descriptor_limit();
+  const std::uint64_t connections =
+      std::min(benchmark.scaled(kConnections), (descriptors - std::min(descriptors / 2, kOtherDescriptors)) / 2);
   Section& section = benchmark.add_section("idle", std::to_string(connections) + " idle connections");
   for (std::size_t i = 0; i < benchmark.options().runs; ++i) {
     if (Trouble trouble = measure_once(benchmark, connections, 1, "", "each has sent a message", section);

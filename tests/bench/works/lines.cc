@@ -1,7 +1,5 @@
 // `client`: cproto-send --lines, the whole command, beside this program's load, which does nothing but send, with the
 // same lines; from the connection to the end of the close.
-#include <fstream>
-
 #include "tests/bench/clock.h"
 #include "tests/bench/copying.h"
 #include "tests/bench/works.h"
@@ -11,12 +9,6 @@ namespace cproto::bench {
 namespace {
 
 constexpr std::uint64_t kCount = 1'000'000;
-
-bool write_lines(const std::string& path, ByteView line, std::uint64_t count) {
-  std::ofstream file(path, std::ios::binary);
-  for (std::uint64_t i = 0; i < count; ++i) file << as_text(line) << '\n';
-  return static_cast<bool>(file.flush());
-}
 
 }  // namespace
 

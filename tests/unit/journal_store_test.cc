@@ -1,5 +1,5 @@
 // The store on a disk that can lose, tear and refuse: what was acknowledged is there, exactly once.
-#include "daemon/store.h"
+#include "daemon/journal_store.h"
 
 #include <doctest/doctest.h>
 
@@ -104,9 +104,9 @@ TEST_CASE("store: whatever is told is durable at that moment") {
     StoreEnd copy;
     copy.options = end.options;
     auto durable = end.disk.durable_copy();
-    auto opened = Store::open(*durable, copy.options, copy.world, copy.log);
-    REQUIRE(std::holds_alternative<std::unique_ptr<Store>>(opened));
-    const Store& store = *std::get<std::unique_ptr<Store>>(opened);
+    auto opened = JournalStore::open(*durable, copy.options, copy.world, copy.log);
+    REQUIRE(std::holds_alternative<std::unique_ptr<JournalStore>>(opened));
+    const JournalStore& store = *std::get<std::unique_ptr<JournalStore>>(opened);
     Seq known;
     for (const auto& [index, entry] : store.registry().all()) known = entry->durable.through;
     CHECK(known >= end.session.acknowledged);
@@ -339,7 +339,7 @@ TEST_CASE("store: one of a newer format is not touched") {
   store_be(&identity[60], crc32(0, ByteView(identity).first(60)));
   end.disk.write_file("/store/store", identity);
   const std::uint64_t operations = end.disk.operations();
-  auto opened = Store::open(end.disk, end.options, end.world, end.log);
+  auto opened = JournalStore::open(end.disk, end.options, end.world, end.log);
   const StoreProblem* problem = std::get_if<StoreProblem>(&opened);
   REQUIRE(problem != nullptr);
   CHECK(problem->is_newer);
@@ -459,7 +459,7 @@ constexpr Duration kDay = 24h;
 struct Forgetful : OpenStore {
   Forgetful() {
     options.forget = {30 * kDay, 365 * kDay};
-    store->set_forget(options.forget);
+    store->set_options(options);
   }
   // Days in which the daemon is started anew now and then.
   void pass(int days, bool restarts = true) {

@@ -1,0 +1,69 @@
+// The disk as it is: on files of this machine.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "daemon/uv_disk.h"
+
+using namespace cproto;
+
+namespace {
+
+struct Scratch {
+  std::string directory = (std::filesystem::temp_directory_path() / "cproto-disk-XXXXXX").string();
+  File file;
+  Scratch() {
+    REQUIRE(mkdtemp(directory.data()) != nullptr);
+    Job create{file_op::create(file, directory + "/file", 0600)};
+    REQUIRE(run_file_operations(create).ok());
+  }
+  ~Scratch() {
+    Job close{file_op::close(file)};
+    run_file_operations(close);
+    std::filesystem::remove_all(directory);
+  }
+  Bytes read(std::uint64_t offset, std::size_t size) {
+    Bytes bytes(size);
+    Job job{file_op::read(file, offset, bytes)};
+    CHECK(run_file_operations(job).ok());
+    return bytes;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("disk: what is written past the cache is read back, wherever it lies in memory") {
+  Scratch scratch;
+  const Bytes bytes(128 * 1024, 'x');
+  const std::size_t page = 4096 - reinterpret_cast<std::uintptr_t>(bytes.data()) % 4096;
+  for (const std::size_t begin : {page, page + 1}) {
+    Job job{file_op::zero_fill(scratch.file, bytes.size()),
+            file_op::write_past_cache(scratch.file, 4096, ByteView(bytes).subspan(begin, 65536)),
+            file_op::sync_data(scratch.file)};
+    CHECK(run_file_operations(job).ok());
+    CHECK(scratch.read(4096, 65536) == Bytes(65536, 'x'));
+    CHECK(scratch.read(0, 4096) == Bytes(4096));
+  }
+}
+
+TEST_CASE("disk: what does not lie at a page goes through the cache from then on") {
+  Scratch scratch;
+  const Bytes bytes(128 * 1024, 'x');
+  const std::size_t page = 4096 - reinterpret_cast<std::uintptr_t>(bytes.data()) % 4096;
+  Job job{file_op::write_past_cache(scratch.file, 0, ByteView(bytes).subspan(page + 1, 100))};
+  CHECK(run_file_operations(job).ok());
+  CHECK(scratch.read(0, 100) == Bytes(100, 'x'));
+  CHECK((::fcntl(scratch.file.handle, F_GETFL) & O_DIRECT) == 0);
+}
+
+TEST_CASE("disk: past the cache or through it, a part of a page is written as it is") {
+  Scratch scratch;
+  Job job{file_op::write_past_cache(scratch.file, 10, as_bytes("abc")),
+          file_op::write(scratch.file, 13, as_bytes("de"))};
+  CHECK(run_file_operations(job).ok());
+  CHECK(scratch.read(10, 5) == Bytes{'a', 'b', 'c', 'd', 'e'});
+}
