@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kPartMode = 0600;
 constexpr std::uint32_t kDefaultMode = 0640;  // of a file of which none was announced
 constexpr std::size_t kChunkBytes = 1u << 20;
+static_assert(kChunkBytes >= kPacketSizeMax);
 constexpr Duration kRetry = 5s;
 // So long behind a message, another is likely to come.
 constexpr Duration kShared = 1s;
@@ -152,7 +153,8 @@ void FileIntake::take_header(Session& session, std::uint64_t index, ByteView pay
 
 void FileIntake::take_bytes(Session& session, FrameType type, ByteView payload, const Position& after) {
   IncomingFile& file = *session.file;
-  Unit& unit = extend(session, type == FrameType::data ? Unit::Kind::file_end : Unit::Kind::file, after);
+  Unit& unit =
+      extend(session, type == FrameType::data ? Unit::Kind::file_end : Unit::Kind::file, after, payload.size());
   if (unit.bytes.empty()) unit.offset = file.taken;
   file.taken += payload.size();
   if (file.refused == ErrorCode::none && file.is_too_long()) file.refused = ErrorCode::file_differs;
@@ -164,25 +166,25 @@ void FileIntake::take_bytes(Session& session, FrameType type, ByteView payload, 
 }
 
 void FileIntake::use_spare(Bytes& bytes) {
-  if (spares_.empty()) return bytes.reserve(kChunkBytes + kPacketSizeMax);
+  if (spares_.empty()) return bytes.reserve(kChunkBytes);
   bytes = std::move(spares_.back());
   spares_.pop_back();
 }
 
 void FileIntake::keep_spares(std::vector<Unit>& units) {
   for (Unit& unit : units) {
-    if (spares_.size() * kChunkBytes >= options_.step_bytes) return;
+    if (spares_.size() * kChunkBytes >= 2 * options_.step_bytes) return;  // one is gathered while one is written
     if (unit.bytes.capacity() < kChunkBytes) continue;
     unit.bytes.clear();
     spares_.push_back(std::move(unit.bytes));
   }
 }
 
-// The unit that has the next number of the file under way.
-FileIntake::Unit& FileIntake::extend(Session& session, Unit::Kind kind, const Position& after) {
+// The unit that has the next number of the file under way, and room for so many bytes of it.
+FileIntake::Unit& FileIntake::extend(Session& session, Unit::Kind kind, const Position& after, std::size_t size) {
   const bool fits = !session.gathered.empty() && session.gathered.back().file == session.file &&
                     session.gathered.back().kind == Unit::Kind::file &&
-                    session.gathered.back().bytes.size() < kChunkBytes;
+                    session.gathered.back().bytes.size() + size <= kChunkBytes;
   if (!fits) {
     session.gathered.emplace_back();
     session.gathered.back().first = after.through;

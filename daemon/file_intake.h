@@ -155,7 +155,7 @@ class FileIntake {
   void take_frame(Session& session, std::uint64_t index, FrameType type, ByteView payload, const Position& after);
   void take_header(Session& session, std::uint64_t index, ByteView payload, const Position& after);
   void take_bytes(Session& session, FrameType type, ByteView payload, const Position& after);
-  static Unit& extend(Session& session, Unit::Kind kind, const Position& after);
+  static Unit& extend(Session& session, Unit::Kind kind, const Position& after, std::size_t size = 0);
   void use_spare(Bytes& bytes);
   void keep_spares(std::vector<Unit>& units);
   std::uint64_t gathered_of(const std::string& client_id) const;

@@ -95,7 +95,7 @@ void Journal::begin_gathering() {
     gathered_ = std::make_shared<Bytes>();
     if (spare_.size() < kSpareBuffers) spare_.push_back(gathered_);
   }
-  gathered_->reserve(kPagedSize);
+  gathered_->reserve(std::max<std::size_t>(kPagedSize, flying_ ? flying_->size() : 0));  // much is followed by much
   gathered_->assign(kBatchHeaderSize, 0);
   gathering_number_ = next_number_++;
 }
