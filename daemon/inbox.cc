@@ -115,15 +115,18 @@ bool Inbox::is_log(const FileStatus& file, const InboxLog& log) {
 }
 
 // The file under the log's name, if it is still the one; else the one under its second name, which is completed there.
+// Where that cannot be opened it may be there all the same: what is for it waits, as it does for any log that cannot be
+// written.
 std::string Inbox::open_again(InboxLog& log) {
+  int error = 0;
   for (const std::string* path : {&log.path, &log.link}) {
     FileStatus status;
     Job job{file_op::open(log.file, *path), file_op::status(log.file, status)};
-    if (!disk_.run(job).ok()) continue;
+    error = disk_.run(job).error;
     const bool is_removed = path == &log.link && status.links <= 1;
-    if (is_removed || !is_log(status, log)) {
+    if (error != 0 || is_removed || !is_log(status, log)) {
       Job close{file_op::close(log.file)};
-      disk_.run(close);
+      if (log.file.is_open()) disk_.run(close);
       continue;
     }
     log.identity.device = status.device;
@@ -139,7 +142,9 @@ std::string Inbox::open_again(InboxLog& log) {
     if (++opened_again_ > kOpenLogs) close_linked(log);
     return {};
   }
-  return log.path + " was removed while cprotod was down; beginning a new one";
+  if (error == 0 || error == ENOENT) return log.path + " was removed while cprotod was down; beginning a new one";
+  if (error != EMFILE && error != ENFILE) block(log, {}, error, "opening");
+  return {};
 }
 
 // Of many logs not all stay open: descriptors may be fewer. It is opened again by its link.

@@ -39,8 +39,8 @@ class Inbox {
   // --- recovery ---
   void restore(const LogRecord& log);
   void restore(const CheckpointRecord::Aside& aside) { restored_asides_.push_back(aside); }
-  // Opens the logs that were restored, under whatever name they have by now. One that is gone is forgotten, and said.
-  // A problem is a sentence.
+  // Opens the logs that were restored, under whatever name they have by now. One that is gone is forgotten, and said;
+  // one that cannot be opened waits. A problem is a sentence.
   std::string open_again();
   void add_wanted(std::set<std::string>& paths) const;
   std::uint64_t next_log_id() const { return next_log_id_; }

@@ -545,6 +545,65 @@ TEST_CASE("delivery: a log that cannot be opened waits alone, and gets what it m
   CHECK(end.log_text() == "a\n");
 }
 
+TEST_CASE("delivery: a log that cannot be opened after a crash waits alone, and gets nothing twice") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  end.send("a");
+  end.rest();
+  end.send("b");  // in the log, behind the checkpoint
+  REQUIRE(end.log_text() == "a\nb\n");
+  int error = 0;
+  SUBCASE("EIO") { error = EIO; }
+  SUBCASE("EACCES") { error = EACCES; }
+  SUBCASE("EMFILE") { error = EMFILE; }
+  end.session.lose_server();
+  end.kill();
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    const bool is_of_log = path == kLog || path.starts_with("/store/open/");
+    return (op.kind == FileOp::Kind::open || op.kind == FileOp::Kind::open_or_create) && is_of_log ? error : 0;
+  };
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.send("c");
+  if (error != EMFILE) {
+    REQUIRE(other.connect().empty());
+    other.send("x");
+    end.sync();
+    end.run(1s);
+    CHECK(end.log_text("db-1") == "x\n");
+    CHECK(end.log.contains("what is for it waits"));
+  }
+  CHECK(end.session.acknowledged == Seq{3});
+  error = 0;
+  end.run(11s);
+  CHECK(end.log_text() == "a\nb\nc\n");
+  CHECK_FALSE(end.log.contains("was removed"));
+  end.send("d");
+  CHECK(end.log_text() == "a\nb\nc\nd\n");
+}
+
+TEST_CASE("delivery: a log that was renamed and cannot be opened after a crash is completed there") {
+  OpenStore end;
+  end.send("a");
+  end.rest();
+  end.send("b");
+  end.session.lose_server();
+  end.kill();
+  end.disk.rename_file(kLog, kLog + ".1");
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp&, const std::string& path) {
+    return is_bad && path.starts_with("/store/open/") ? EIO : 0;
+  };
+  REQUIRE(end.open().empty());
+  REQUIRE(end.session.connect().empty());
+  end.run(1s);
+  is_bad = false;
+  end.run(11s);
+  end.send("c");
+  CHECK(end.text_at(kLog + ".1") == "a\nb\n");
+  CHECK(end.log_text() == "c\n");
+}
+
 TEST_CASE("delivery: what waits for a log that cannot be written outlives a kill") {
   OpenStore end;
   end.send("a");
