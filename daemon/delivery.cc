@@ -175,7 +175,7 @@ bool Delivery::advance() {
   if (is_busy_ || journal_ == nullptr || restart_at_ != kNever) return false;
   if (round_goes_on()) return take_next();
   round_bytes_ = 0;
-  if (relieve() || open_logs() || write_pending() || place_files()) return false;
+  if (name_logs() || relieve() || open_logs() || write_pending() || place_files()) return false;
   if (!round_is_over()) return false;
   if (set_aside()) return false;
   if (inbox_.is_settled()) {
@@ -261,7 +261,14 @@ bool Delivery::relieve() {
 bool Delivery::open_logs() {
   Job job = inbox_.opening_job(now_);
   if (job.empty()) return false;
-  run(std::move(job), [this](JobResult result) { inbox_.on_opened(now_, result, *journal_); });
+  run(std::move(job), [this](JobResult result) { inbox_.on_opened(now_, result); });
+  return true;
+}
+
+bool Delivery::name_logs() {
+  Job job = inbox_.naming_job();
+  if (job.empty()) return false;
+  run(std::move(job), [this](JobResult result) { inbox_.on_named(now_, result, *journal_); });
   return true;
 }
 

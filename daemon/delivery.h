@@ -124,6 +124,7 @@ class Delivery {
   void on_delivered(std::uint64_t number);
   bool relieve();
   bool open_logs();
+  bool name_logs();
   bool write_pending();
   bool place_files();
   bool set_aside();

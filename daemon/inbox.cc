@@ -305,51 +305,63 @@ Job Inbox::opening_job(Instant now) {
   for (InboxLog* log : pending_)
     if (log->state == InboxLog::State::closed && !is_blocked(*log, now) && opening_.size() < kLogsPerJob)
       opening_.push_back(log);
-  if (opening_.empty()) return {};
   statuses_.assign(opening_.size() * 2, {});
   Job job;
-  // Both names are to be there for as long as the log record is.
-  std::set<std::string> directories{directory_, links_};
   for (std::size_t i = 0; i < opening_.size(); ++i) {
     InboxLog& log = *opening_[i];
-    const std::string folder = directory_ + "/" + log.client_id;
     log.id = next_log_id_++;
     log.link = links_ + "/" + hex(log.id);
-    job.push_back(file_op::make_folder(folder, kDirectoryMode));
+    job.push_back(file_op::make_folder(directory_ + "/" + log.client_id, kDirectoryMode));
     job.push_back(file_op::open_or_create(log.file, log.path, kLogMode));
     job.push_back(file_op::status(log.file, statuses_[i * 2]));
     job.push_back(file_op::make_link(log.path, log.link));
     job.push_back(file_op::status_of_path(log.link, statuses_[i * 2 + 1]));
-    directories.insert(folder);
   }
+  return job;
+}
+
+void Inbox::on_opened(Instant now, JobResult result) {
+  const std::size_t opened = result.ok() ? opening_.size() : result.operation / kOpenOperations;
+  if (!result.ok() && !is_short_of_descriptors(now, result.error))
+    block(*opening_[opened], now, result.error, "opening");
+  opening_.resize(opened);
+  for (std::size_t i = 0; i < opened; ++i) {
+    InboxLog& log = *opening_[i];
+    log.identity = statuses_[i * 2];
+    const FileStatus& linked = statuses_[i * 2 + 1];
+    if (linked.inode == log.identity.inode && linked.device == log.identity.device) continue;
+    block(log, now, ESTALE, "opening");  // renamed between the two
+    opening_[i] = nullptr;
+  }
+  std::erase(opening_, nullptr);
+}
+
+// Both names are to be there for as long as the log record is.
+Job Inbox::naming_job() const {
+  if (opening_.empty()) return {};
+  std::set<std::string> directories{directory_, links_};
+  for (const InboxLog* log : opening_) directories.insert(directory_ + "/" + log->client_id);
+  Job job;
   for (const std::string& directory : directories) job.push_back(file_op::sync_directory(directory));
   return job;
 }
 
-void Inbox::on_opened(Instant now, JobResult result, Journal& journal) {
-  const bool all_are_open = result.ok() || result.operation >= opening_.size() * kOpenOperations;
-  const std::size_t opened = result.ok() ? opening_.size() : all_are_open ? 0 : result.operation / kOpenOperations;
-  for (std::size_t i = 0; i < opened; ++i) {
-    InboxLog& log = *opening_[i];
-    const FileStatus& status = statuses_[i * 2];
-    if (statuses_[i * 2 + 1].inode != status.inode || statuses_[i * 2 + 1].device != status.device) {
-      block(log, now, ESTALE, "opening");  // renamed between the two
+void Inbox::on_named(Instant now, JobResult result, Journal& journal) {
+  for (InboxLog* log : std::exchange(opening_, {})) {
+    if (!result.ok()) {
+      block(*log, now, result.error, "opening");
       continue;
     }
-    log.identity = status;
-    log.length = status.size;
-    log.is_rewriting = false;
-    log.trouble.clear();
-    log.state = InboxLog::State::registering;
-    log.registered_in = journal.gathering_number();
+    log->length = log->identity.size;
+    log->is_rewriting = false;
+    log->trouble.clear();
+    log->state = InboxLog::State::registering;
+    log->registered_in = journal.gathering_number();
+    const FileStatus& file = log->identity;
     Bytes body;
-    encode_log({log.id, log.client_id, log.name, status.device, status.inode, status.size, log.from}, body);
+    encode_log({log->id, log->client_id, log->name, file.device, file.inode, file.size, log->from}, body);
     for (int copy = 0; copy < 2; ++copy) journal.append({.type = RecordType::log_opened, .body = body});
   }
-  if (all_are_open && !result.ok())
-    for (InboxLog* log : opening_) block(*log, now, result.error, "opening");
-  else if (opened < opening_.size() && !is_short_of_descriptors(now, result.error))
-    block(*opening_[opened], now, result.error, "opening");
   journal.flush();
 }
 

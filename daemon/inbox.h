@@ -83,7 +83,10 @@ class Inbox {
   void on_relieved();
   // Opens logs that are new. Empty: none is.
   Job opening_job(Instant now);
-  void on_opened(Instant now, JobResult result, Journal& journal);
+  void on_opened(Instant now, JobResult result);
+  // Makes the names of those that were opened durable, which are registered then. To come next. Empty: none was.
+  Job naming_job() const;
+  void on_named(Instant now, JobResult result, Journal& journal);
   // Writes what is pending. Adds nothing if nothing can be written.
   void add_writes(Instant now, const Journal& journal, Job& job);
   void on_written(Instant now, JobResult result);
@@ -141,7 +144,7 @@ class Inbox {
   std::vector<std::unique_ptr<InboxLog>> left_;            // renamed or removed: to be completed, synced and closed
   std::vector<InboxLog*> pending_;
   Bytes spare_;                       // memory of what was written, for what is pending next
-  std::vector<InboxLog*> opening_;    // of the job under way
+  std::vector<InboxLog*> opening_;    // and not registered yet
   std::vector<Share> shares_;         // of the job under way
   std::vector<FileStatus> statuses_;  // of the job under way
   std::vector<CheckpointRecord::Aside> restored_asides_;

@@ -20,6 +20,9 @@ int DiskFaults::draw_error(Instant now, const FileOp& op, const std::string& pat
   const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
                       op.kind == Kind::write_file || op.kind == Kind::zero_fill || op.kind == Kind::reserve;
   if (syncs) return draw_sync_error(now, path.starts_with("/store/journal"));
+  const bool opens = op.kind == Kind::open || op.kind == Kind::open_or_create;
+  const bool is_of_log = path.starts_with("/store/inbox/") || path.starts_with("/store/open/");
+  if (opens && is_of_log && random_.chance(plan_.closed)) return fail(Fault::log_closed, EACCES);
   if (!writes) return 0;
   if (random_.chance(plan_.no_space)) return fail(Fault::no_space, ENOSPC);
   if (plan_.fills_up && now >= full_until_ && random_.chance(0.2)) full_until_ = now + 3s;

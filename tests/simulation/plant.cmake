@@ -55,6 +55,10 @@ plant(checkpoint_before_sync daemon/inbox.cc
 [[    if (log->is_dirty && !planted("checkpoint_before_sync")) job.push_back(file_op::sync_data(log->file));
     if (is_idle) {]])
 
+plant(closed_is_removed daemon/inbox.cc
+[[  if (error == 0 || error == ENOENT) return]]
+[[  if (error == 0 || error == ENOENT || planted("closed_is_removed")) return]])
+
 # Delivery hears of a batch twice: as soon as it is on its way, marked by the time its sync took, and not when it is durable.
 plant(deliver_before_sync daemon/journal.cc
 [[  job_is_running_ = true;

@@ -7,11 +7,11 @@
 
 namespace cproto {
 
-inline constexpr std::array<const char*, 13> kPlantedBugs{
+inline constexpr std::array<const char*, 14> kPlantedBugs{
     "ack_before_sync",        "forget_directory_sync",   "skip_duplicate_filter",      "append_to_torn_segment",
     "checkpoint_before_sync", "deliver_before_sync",     "reset_receiver_on_takeover", "recycle_without_marks",
     "answer_from_page_cache", "renegotiate_packet_size", "resume_without_note",        "silence_is_stored",
-    "follow_anything",
+    "follow_anything",        "closed_is_removed",
 };
 
 // Whether this bug is there; one at a time is.

@@ -604,6 +604,28 @@ TEST_CASE("delivery: a log that was renamed and cannot be opened after a crash i
   CHECK(end.log_text() == "c\n");
 }
 
+TEST_CASE("delivery: a log that is opened beside one that cannot be has its name after a power cut") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return op.kind == FileOp::Kind::open_or_create && path.starts_with("/store/inbox/db-1") ? EACCES : 0;
+  };
+  end.session.send("a");
+  other.send("x");
+  end.sync();
+  end.run(3s);
+  REQUIRE(end.log_text() == "a\n");
+  end.session.lose_server();
+  other.lose_server();
+  end.cut_power(Loss::everything);
+  end.disk.fault = nullptr;
+  REQUIRE(end.open().empty());
+  end.run(3s);
+  CHECK(end.log_text() == "a\n");
+  CHECK(end.log_text("db-1") == "x\n");
+}
+
 TEST_CASE("delivery: what waits for a log that cannot be written outlives a kill") {
   OpenStore end;
   end.send("a");
