@@ -1,8 +1,29 @@
 #include "tests/simulation/disk_faults.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace cproto::sim {
+
+namespace {
+
+using Kind = FileOp::Kind;
+
+// What goes by a name, which a folder may not let it do.
+constexpr std::array kNaming{Kind::open,        Kind::open_to_read, Kind::open_or_create, Kind::make_directory,
+                             Kind::make_folder, Kind::make_link,    Kind::rename,         Kind::move_file,
+                             Kind::move_beside, Kind::remove,       Kind::status_of_path, Kind::expect_identity,
+                             Kind::list,        Kind::measure};
+constexpr std::array kOfDelivery{"/store/inbox", "/store/open", "/store/partial"};
+
+bool may_be_denied(const FileOp& op, const std::string& path) {
+  return std::find(kNaming.begin(), kNaming.end(), op.kind) != kNaming.end() &&
+         std::any_of(kOfDelivery.begin(), kOfDelivery.end(),
+                     [&](const char* folder) { return path.starts_with(folder); });
+}
+
+}  // namespace
 
 Duration DiskFaults::draw_latency() {
   if (!is_healed_ && random_.chance(plan_.stall)) {
@@ -14,15 +35,12 @@ Duration DiskFaults::draw_latency() {
 }
 
 int DiskFaults::draw_error(Instant now, const FileOp& op, const std::string& path) {
-  using Kind = FileOp::Kind;
   if (is_healed_) return 0;
   const bool syncs = op.kind == Kind::sync_data || op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
   const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
                       op.kind == Kind::write_file || op.kind == Kind::zero_fill || op.kind == Kind::reserve;
   if (syncs) return draw_sync_error(now, path.starts_with("/store/journal"));
-  const bool opens = op.kind == Kind::open || op.kind == Kind::open_or_create;
-  const bool is_of_log = path.starts_with("/store/inbox/") || path.starts_with("/store/open/");
-  if (opens && is_of_log && random_.chance(plan_.closed)) return fail(Fault::log_closed, EACCES);
+  if (may_be_denied(op, path) && random_.chance(plan_.denied)) return fail(Fault::name_denied, EACCES);
   if (!writes) return 0;
   if (random_.chance(plan_.no_space)) return fail(Fault::no_space, ENOSPC);
   if (plan_.fills_up && now >= full_until_ && random_.chance(0.2)) full_until_ = now + 3s;

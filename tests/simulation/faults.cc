@@ -20,7 +20,7 @@ const char* fault_name(Fault fault) {
     case Fault::sync_failed_for_long: return "sync_failed_for_long";
     case Fault::write_failed: return "write_failed";
     case Fault::no_space: return "no_space";
-    case Fault::log_closed: return "log_closed";
+    case Fault::name_denied: return "name_denied";
     case Fault::job_stalled: return "job_stalled";
     case Fault::bit_misread: return "bit_misread";
     case Fault::bytes_lost: return "bytes_lost";

@@ -25,7 +25,7 @@ enum class Fault : std::uint8_t {
   sync_failed_for_long,
   write_failed,
   no_space,
-  log_closed,  // it cannot be opened
+  name_denied,  // to open, make, rename or look at
   job_stalled,
   bit_misread,
   // what power cuts do to bytes and names that were not synced

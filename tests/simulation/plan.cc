@@ -42,7 +42,7 @@ DiskPlan draw_disk(Random& random) {
   if (random.chance(30)) disk.lasting = 20;
   if (random.chance(20)) disk.write_failure = 1;
   if (random.chance(10)) disk.no_space = 1;
-  if (random.chance(15)) disk.closed = 10;
+  if (random.chance(15)) disk.denied = 10;
   if (random.chance(15)) disk.misread = random.chance(50) ? 1 : 10;
   disk.fills_up = random.chance(10);
   return disk;
