@@ -339,7 +339,7 @@ void FileIntake::begin_step(std::uint64_t index) {
 }
 
 // The bytes of each file behind what went through its digest before. Where that ended within a piece before a restart,
-// the piece is read again.
+// the piece is read again; and the last byte in any case: the part may have lost what was acknowledged of it.
 Job FileIntake::hashing_job(Step& step) {
   Job job;
   const auto add = [&](const Unit& unit, FileOp op) {
@@ -351,13 +351,14 @@ Job FileIntake::hashing_job(Step& step) {
     if (!unit.file || unit.file->refused != ErrorCode::none) continue;
     IncomingFile& file = *unit.file;
     const auto [at, is_first] = hashed.try_emplace(&file, file.digest.size());
-    if (is_first && at->second < file.written) {
-      file.piece.resize(file.written - at->second);
+    if (is_first && !file.is_seen) {
+      const std::uint64_t from = std::min(at->second, file.written - 1);
+      file.piece.resize(file.written - from);
       add(unit, file_op::open_to_read(file.reading, file.part));
-      add(unit, file_op::read(file.reading, at->second, file.piece));
+      add(unit, file_op::read(file.reading, from, file.piece));
       add(unit, file_op::close(file.reading));
-      add(unit, file_op::hash(file.digest, file.piece));
-      at->second = file.written;
+      if (at->second < file.written) add(unit, file_op::hash(file.digest, file.piece));
+      at->second = std::max(at->second, file.written);
     }
     const std::uint64_t end = unit.offset + unit.bytes.size();
     if (unit.bytes.empty() || end <= at->second) continue;
@@ -382,8 +383,10 @@ Job FileIntake::writing_job(Step& step) const {
     const std::size_t begin = std::exchange(i, end);
     const Unit& last = step.units[end - 1];
     if (!file || file->refused != ErrorCode::none || last.kind == Unit::Kind::file_dropped) continue;
-    add(file, file_op::open_or_create(file->writing, file->part, kPartMode));
-    if (!file->is_made) {
+    if (file->is_made) {
+      add(file, file_op::open(file->writing, file->part));
+    } else {
+      add(file, file_op::open_or_create(file->writing, file->part, kPartMode));
       makes_some = true;
       add(file, file_op::share(file->writing, options_.inbox));
       add(file, file_op::reserve(file->writing, file->header.file.size.value_or(0), keep_free_));
@@ -450,13 +453,15 @@ void FileIntake::drop_step() {
 }
 
 void FileIntake::on_step_failed(const JobResult& result, const std::shared_ptr<IncomingFile>& file) {
+  // By name, or where it was read again.
+  const bool is_gone =
+      file && file->is_made && (result.error == ENOENT || (result.error == EIO && file->reading.is_open()));
   if (file) {
     close_left_open(file, file->reading);
     close_left_open(file, file->writing);
   }
   const bool is_full = result.error == ENOSPC || result.error == EDQUOT || result.error == EFBIG;
-  const bool is_short = result.error == EMFILE || result.error == ENFILE || result.error == ENOMEM;
-  if (file && file->digest.size() < file->written && !is_short) {
+  if (is_gone) {
     log_.error(LogEvent::journal_damaged, file->part + ": " + std::strerror(result.error) +
                                               "; what was acknowledged of this file is gone, it is refused");
     file->refused = ErrorCode::file_differs;
@@ -541,6 +546,7 @@ void FileIntake::hand_over(std::uint64_t session, Ready ready, Unit& last) {
   if (file->refused == ErrorCode::none && is_end && !file->agrees()) file->refused = ErrorCode::file_differs;
   if (file->refused != ErrorCode::none) return hand_over_refused(session, std::move(ready), last);
   file->is_made = file->is_made || last.kind != Unit::Kind::file_dropped;
+  file->is_seen = true;
   file->written = file->digest.size();
   file->chain = file->digest.chain();
   const bool is_dropped = last.kind == Unit::Kind::file_dropped;

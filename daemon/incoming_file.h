@@ -26,6 +26,7 @@ struct IncomingFile {
   Digest chain{};                 // of the whole pieces among those
   std::uint64_t recorded_in = 0;  // the batch with its last record; 0: none yet
   bool is_made = false;           // the part is there
+  bool is_seen = true;            // what is written of it was looked at since a restart
   Bytes piece;                    // restored: what is there of the piece under way, to go through the digest again
   ErrorCode refused = ErrorCode::none;  // what comes of it is thrown away
   bool is_refusal_told = false;
@@ -41,6 +42,7 @@ struct IncomingFile {
     file.chain = record.chain;
     file.recorded_in = batch;
     file.is_made = true;
+    file.is_seen = file.written == 0;
     return file;
   }
 

@@ -138,7 +138,7 @@ void World::check_the_end() {
       server->kill(true);
       run_until(scheduler.now() + 5s, false);
     }
-    for (int i = 0; i < 200 && !server->is_at_rest(); ++i) {
+    for (const Instant end = scheduler.now() + kMostWithoutProgress; scheduler.now() < end && !server->is_at_rest();) {
       server->settle();
       run_until(scheduler.now() + 100ms, false);
     }

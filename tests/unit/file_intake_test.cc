@@ -283,6 +283,50 @@ TEST_CASE("files: a part that lost what was acknowledged of it is refused at onc
   CHECK(end.log.contains("is gone"));
 }
 
+TEST_CASE("files: a part that is gone, or shorter, where nothing of it is to be read again is refused, too") {
+  FileEnd end;
+  const Bytes content = some_bytes(2 * kPieceSize);
+  end.session.begin_file(named("big"));
+  for (std::size_t at = 0; at < kPieceSize; at += 64 * 1024)
+    end.session.send_fragment(as_text(ByteView(content).subspan(at, 64 * 1024)));
+  end.run(1s);
+  end.kill();
+  const std::string part = "/store/partial/" + end.parts().front();
+  SUBCASE("gone") { end.disk.remove_file(part); }
+  SUBCASE("shorter") { end.disk.truncate_file(part, 1'000'000); }
+  end.reopen();
+  REQUIRE(end.session.terms.unfinished);
+  CHECK(end.session.terms.unfinished->durable_bytes == kPieceSize);
+  end.send_rest(content, kPieceSize);
+  end.run(1s);
+  CHECK(end.session.refused == std::vector<Refusal>{{ErrorCode::file_differs, {1}}});
+  CHECK(end.log.contains("is gone"));
+  CHECK_FALSE(end.has("big"));
+}
+
+TEST_CASE("files: a part that cannot be opened for a while is waited for") {
+  FileEnd end;
+  const Bytes content = some_bytes(300'000);
+  end.session.begin_file(named("big"));
+  end.session.send_fragment(as_text(ByteView(content).first(100'000)));
+  end.run(1s);
+  end.kill();
+  int error = 0;
+  SUBCASE("EACCES") { error = EACCES; }
+  SUBCASE("EMFILE") { error = EMFILE; }
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return op.kind != FileOp::Kind::list && path.starts_with("/store/partial/") ? error : 0;
+  };
+  end.reopen();
+  end.send_rest(content, 100'000);
+  end.run(1s);
+  CHECK_FALSE(end.has("big"));
+  error = 0;
+  end.run(11s);
+  CHECK(end.session.refused.empty());
+  CHECK(end.file("big") == content);
+}
+
 TEST_CASE("files: one that was whole before a crash is in the inbox after it") {
   FileEnd end;
   const Bytes content = some_bytes(200'000);
