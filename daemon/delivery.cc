@@ -404,6 +404,7 @@ bool Delivery::is_idle() const {
 }
 
 bool Delivery::carry_forward(std::uint64_t before_batch) {
+  if (journal_ == nullptr) return false;  // what it needs of them is not known before it has begun
   const Assembler::Carried carried = assembler_.carry_forward(before_batch, taken_, *journal_);
   if (carried == Assembler::Carried::after_checkpoint) wants_checkpoint_ = true;
   return carried == Assembler::Carried::all;

@@ -15,12 +15,10 @@ constexpr std::array kNaming{Kind::open,        Kind::open_to_read, Kind::open_o
                              Kind::make_folder, Kind::make_link,    Kind::rename,         Kind::move_file,
                              Kind::move_beside, Kind::remove,       Kind::status_of_path, Kind::expect_identity,
                              Kind::list,        Kind::measure};
-constexpr std::array kOfDelivery{"/store/inbox", "/store/open", "/store/partial"};
+bool goes_by_name(Kind kind) { return std::find(kNaming.begin(), kNaming.end(), kind) != kNaming.end(); }
 
-bool may_be_denied(const FileOp& op, const std::string& path) {
-  return std::find(kNaming.begin(), kNaming.end(), op.kind) != kNaming.end() &&
-         std::any_of(kOfDelivery.begin(), kOfDelivery.end(),
-                     [&](const char* folder) { return path.starts_with(folder); });
+bool takes_descriptor(Kind kind) {
+  return kind == Kind::open || kind == Kind::open_to_read || kind == Kind::open_or_create || kind == Kind::list;
 }
 
 }  // namespace
@@ -40,7 +38,7 @@ int DiskFaults::draw_error(Instant now, const FileOp& op, const std::string& pat
   const bool writes = op.kind == Kind::write || op.kind == Kind::append || op.kind == Kind::append_file ||
                       op.kind == Kind::write_file || op.kind == Kind::zero_fill || op.kind == Kind::reserve;
   if (syncs) return draw_sync_error(now, path.starts_with("/store/journal"));
-  if (may_be_denied(op, path) && random_.chance(plan_.denied)) return fail(Fault::name_denied, EACCES);
+  if (goes_by_name(op.kind) && random_.chance(plan_.denied)) return fail(Fault::name_denied, draw_denial(op.kind));
   if (!writes) return 0;
   if (random_.chance(plan_.no_space)) return fail(Fault::no_space, ENOSPC);
   if (plan_.fills_up && now >= full_until_ && random_.chance(0.2)) full_until_ = now + 3s;
@@ -48,6 +46,11 @@ int DiskFaults::draw_error(Instant now, const FileOp& op, const std::string& pat
   const bool takes_space = op.kind != Kind::write || path.ends_with(".file");
   if (now < full_until_ && takes_space) return fail(Fault::no_space, ENOSPC);
   return random_.chance(plan_.write_failure) ? fail(Fault::write_failed, EIO) : 0;
+}
+
+int DiskFaults::draw_denial(FileOp::Kind kind) {
+  if (takes_descriptor(kind) && random_.chance(50)) return EMFILE;
+  return random_.chance(50) ? EACCES : EIO;
 }
 
 int DiskFaults::draw_sync_error(Instant now, bool is_journal) {

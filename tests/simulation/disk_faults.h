@@ -28,6 +28,7 @@ class DiskFaults {
 
  private:
   int draw_sync_error(Instant now, bool is_journal);
+  int draw_denial(FileOp::Kind kind);
   int fail(Fault fault, int error) {
     coverage_.add(fault);
     return error;

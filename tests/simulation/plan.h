@@ -31,7 +31,7 @@ struct DiskPlan {
   double lasting = 0;        // per cent of failures behind which every sync fails for a while, or until the end
   double write_failure = 0;  // per cent of writes
   double no_space = 0;       // per cent of writes of any kind
-  double denied = 0;         // per cent of operations of delivery that go by a name
+  double denied = 0;         // per cent of operations that go by a name
   bool fills_up = false;     // now and then there is no space for a while
   double misread = 0;        // per cent of reads that come back with a bit flipped
 };

@@ -305,6 +305,47 @@ TEST_CASE("delivery: a message that is never finished outlives the recycling of 
 
 // --- a log belongs to its owner ---
 
+TEST_CASE("delivery: one that cannot begin again yet holds the segments that it may need") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  std::string lines;
+  const auto send_lines = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      lines += std::string(6'000, 'x') + "\n";
+      other.send(std::string(6'000, 'x'));
+      end.sync();
+      end.run(20ms);
+    }
+  };
+  bool is_bad = true;
+  bool is_denied = false;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    if (!path.starts_with("/store/inbox")) return 0;
+    return is_bad && op.kind == FileOp::Kind::sync_data           ? EIO
+           : is_denied && op.kind == FileOp::Kind::make_directory ? EACCES
+                                                                  : 0;
+  };
+  send_lines(40);
+  end.session.send_fragment("half of it, ");
+  send_lines(15);  // many segments are in use
+  is_bad = false;
+  end.run(20s);
+  is_bad = true;
+  is_denied = true;
+  send_lines(1);
+  end.run(8s);
+  CHECK(end.log.contains("/store/inbox: Permission denied"));
+  send_lines(50);
+  is_bad = false;
+  is_denied = false;
+  end.run(20s);
+  end.session.send("and the other");
+  end.rest();
+  CHECK(end.log_text() == "half of it, and the other\n");
+  CHECK((end.log_text("db-1") == lines));
+}
+
 TEST_CASE("delivery: a log that was renamed is left as it is, and a new one begun") {
   OpenStore end;
   end.send("a");
