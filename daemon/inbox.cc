@@ -265,11 +265,11 @@ Instant Inbox::next_deadline(Instant now) const {
 
 // --- descriptors ---
 
-// Whether some log has a descriptor and will not need it: it is not waiting for something itself.
+// Whether some log has a descriptor and will not need it: at once, or when what is for it was written.
 bool Inbox::can_relieve(Instant now) const {
   return std::any_of(logs_.begin(), logs_.end(), [&](const auto& it) {
     const InboxLog& log = *it.second;
-    return log.file.is_open() && !(log.is_queued && is_blocked(log, now));
+    return log.file.is_open() && (log.is_queued ? !is_blocked(log, now) : log.state == InboxLog::State::ready);
   });
 }
 

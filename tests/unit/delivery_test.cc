@@ -1047,6 +1047,35 @@ TEST_CASE("delivery: where descriptors are short, a log that is renamed is left 
   CHECK(end.log_text("web-8", "messages.log") == "one\ntwo\n");
 }
 
+TEST_CASE("delivery: where descriptors are short at recovery, a log that was renamed holds up no other") {
+  OpenStore end;
+  SessionEnd other(end, "db-1");
+  REQUIRE(other.connect().empty());
+  end.send("a");
+  other.send("x");
+  end.sync();
+  end.run(20ms);
+  REQUIRE(end.log_text("db-1") == "x\n");  // behind the checkpoint
+  end.session.lose_server();
+  other.lose_server();
+  end.kill();
+  end.disk.rename_file(kLog, kLog + ".1");
+  int failures = 3;  // its name, its second name, and that once more
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+      std::fprintf(stderr, "%d %s %d\n", static_cast<int>(op.kind), path.c_str(), failures);
+    const bool is_of_other = path.ends_with("/db-1/messages.log") || path == "/store/open/0000000000000002";
+    return op.kind == FileOp::Kind::open && is_of_other && failures > 0 && failures-- > 0 ? EMFILE : 0;
+  };
+  REQUIRE(end.open().empty());
+  end.run(11s);
+  CHECK(failures == 0);
+  REQUIRE(other.connect().empty());
+  other.send("z");
+  end.sync();
+  end.run(1s);
+  CHECK(end.log_text("db-1") == "x\nz\n");
+}
+
 TEST_CASE("delivery: a log that cannot be written holds neither the journal nor anybody else") {
   Blocked end;
   end.send_many(end.session, 10);
