@@ -40,6 +40,13 @@ Problem cannot_follow(const Options& options, int error) {
   return {Status::cant_create, cannot_write(options, error) + advice};
 }
 
+// What may have been sent already is not sent again unasked.
+Problem cannot_recall(const Options& options, int error) {
+  const char* advice = options.is_endless() ? "" : "; --restart begins anew";
+  return {Status::cant_create,
+          cannot_write(options, error) + "; what an earlier run left there cannot be read" + advice};
+}
+
 Problem running_already(const Options& options, pid_t pid) {
   std::string what = "the same transfer is running";
   if (options.job == Options::Job::follow) what = printable(options.files.front()) + " is being followed";
@@ -64,7 +71,10 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
   const int error = options.state_directory.empty() ? ENOENT : state.open(options.state_directory, name_of(options));
   if (error == EWOULDBLOCK) return running_already(options, state.holder());
   if (error != 0 && options.is_endless()) return cannot_follow(options, error);
-  std::optional<SavedTransfer> saved = state.load();
+  std::optional<SavedTransfer> saved;
+  const bool is_closed = error != 0 && !state.is_open() && state.is_there();
+  const int unread = is_closed ? error : state.load(saved);
+  if (unread != 0 && !options.restart) return cannot_recall(options, unread);
   if (saved && !options.restart) {
     if (saved->bookmarks.empty() || source.knows(saved->bookmarks.back())) {
       const int refusal = state.keep();
@@ -75,12 +85,13 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
     }
     progress.on_note(printable(options.files.front()) + ": changed since it was interrupted; sent from its beginning");
   }
-  if (error == 0) return std::nullopt;
+  if (error == 0 && unread == 0) return std::nullopt;
   // An entry that stays would lead the next run to where this one did not go.
   const int refusal = state.remove();
-  if (refusal != 0 && saved && options.restart) return Problem{Status::cant_create, cannot_write(options, refusal)};
+  const bool is_left = refusal != 0 && (saved || unread != 0);
+  if (is_left && options.restart) return Problem{Status::cant_create, cannot_write(options, refusal)};
   state.close();
-  progress.on_note(cannot_remember(options, error));
+  progress.on_note(cannot_remember(options, error != 0 ? error : unread));
   return std::nullopt;
 }
 

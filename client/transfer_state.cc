@@ -80,8 +80,8 @@ std::optional<SavedTransfer> decode_saved_transfer(ByteView bytes) {
 }
 
 int TransferState::open(const std::string& directory, const std::string& name) {
-  if (const int error = make_directories(files_, directory)) return error;
   path_ = directory + "/" + name;
+  if (const int error = make_directories(files_, directory)) return error;
   std::unique_ptr<OpenFile> opened;
   refusal_ = files_.open(path_, Files::Access::write_or_create, opened);
   if (refusal_ != 0 && files_.open(path_, Files::Access::read, opened) != 0) return refusal_;
@@ -93,8 +93,10 @@ int TransferState::open(const std::string& directory, const std::string& name) {
   }
   // The run before may have removed it between our opening and our lock.
   const std::optional<FileFacts> here = opened->facts();
+  if (!here) return errno;
   const std::optional<FileFacts> there = files_.facts_of(path_);
-  if (!here || !there || here->inode != there->inode) return open(directory, name);
+  if (!there && errno != ENOENT) return errno;
+  if (!there || here->inode != there->inode) return open(directory, name);
   file_ = std::move(opened);
   is_name_synced_ = false;
   if (refusal_ != 0) return refusal_;
@@ -104,12 +106,17 @@ int TransferState::open(const std::string& directory, const std::string& name) {
   return 0;
 }
 
-std::optional<SavedTransfer> TransferState::load() {
-  std::optional<SavedTransfer> newest;
-  if (!is_open()) return newest;
+bool TransferState::is_there() const {
+  if (is_open() || files_.facts_of(path_)) return true;
+  return errno != ENOENT && errno != ENOTDIR && errno != EACCES;
+}
+
+int TransferState::load(std::optional<SavedTransfer>& saved) {
+  if (!is_open()) return 0;
   Bytes slot(kSlotSize);
   for (const std::size_t number : {std::size_t{0}, std::size_t{1}}) {
     const std::ptrdiff_t size = file_->read(slot, number * kSlotSize);
+    if (size < 0) return errno;
     if (size < static_cast<std::ptrdiff_t>(kHeadSize) || !std::equal(kMagic.begin(), kMagic.end(), slot.begin()))
       continue;
     const auto generation = load_be<std::uint64_t>(slot.data() + kMagic.size());
@@ -122,9 +129,9 @@ std::optional<SavedTransfer> TransferState::load() {
     generation_ = generation;
     synced_slot_ = number;
     loaded_.assign(slot.begin(), slot.begin() + static_cast<std::ptrdiff_t>(kHeadSize + length));
-    newest = std::move(transfer);
+    saved = std::move(transfer);
   }
-  return newest;
+  return 0;
 }
 
 // It may be in memory only, also where an earlier sync failed: what that could not write, the system calls clean. So it
@@ -168,7 +175,7 @@ int TransferState::sync_name() {
 }
 
 int TransferState::remove() {
-  if (!is_open()) return 0;
+  if (!is_there()) return 0;
   if (const int error = files_.remove(path_)) return error;
   close();
   return files_.sync_directory(directory_of(path_));

@@ -46,9 +46,13 @@ class TransferState {
   // read.
   [[nodiscard]] int open(const std::string& directory, const std::string& name);
   bool is_open() const { return file_ != nullptr; }
+  // Behind open(): the entry is there, open or not, or nobody can say. In a folder that is closed to us there is none
+  // of ours.
+  bool is_there() const;
   pid_t holder() const { return holder_; }
-  // What an earlier run left; nullopt if there was none, or it cannot be read any more.
-  std::optional<SavedTransfer> load();
+  // What an earlier run left; stays empty if there was none, or it is damaged. Returns 0 or errno: what there is cannot
+  // be read.
+  [[nodiscard]] int load(std::optional<SavedTransfer>& saved);
   // What was loaded is there behind a power cut, too. Returns 0 or errno.
   [[nodiscard]] int keep();
   // `must_last`: also through a power cut. Returns 0 or errno.

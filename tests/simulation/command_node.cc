@@ -211,11 +211,11 @@ void CommandNode::look() {
 int CommandNode::draw_fault(const FileOp& op, const std::string& path) {
   using Kind = FileOp::Kind;
   if (state_failure_ == 0 || !path.starts_with("/home/state")) return 0;
-  const bool syncs = op.kind == Kind::sync_all || op.kind == Kind::sync_directory;
-  if (!syncs && op.kind != Kind::write && op.kind != Kind::remove) return 0;
-  if (!world_.random.chance(state_failure_)) return 0;
+  if (op.kind == Kind::close || !world_.random.chance(state_failure_)) return 0;
   world_.count(Fault::client_disk_failed);
-  return syncs ? EIO : ENOSPC;
+  const bool opens = op.kind == Kind::open_or_create || op.kind == Kind::open_to_read;
+  if (opens) return world_.random.chance(50) ? EACCES : EMFILE;
+  return op.kind == Kind::write ? ENOSPC : EIO;
 }
 
 // What it said last is known; whether it is all true shows in the end.

@@ -101,6 +101,41 @@ TEST_CASE("recall: a disk that can only be read is gone on from, and that is sai
         std::vector<std::string>{"/state: Read-only file system; if this is interrupted it may begin anew"});
 }
 
+TEST_CASE("recall: what cannot be read is not sent again unasked") {
+  Rig rig;
+  std::string reason;
+  SUBCASE("read") {
+    rig.fails(FileOp::Kind::read, EIO);
+    reason = "Input/output error";
+  }
+  SUBCASE("opened") {
+    rig.files.disk.fault = [](const FileOp& op, const std::string&) {
+      return op.kind == FileOp::Kind::open_or_create || op.kind == FileOp::Kind::open_to_read ? EACCES : 0;
+    };
+    reason = "Permission denied";
+  }
+  {
+    TransferState state(rig.files);
+    const auto recalled = rig.runs_again(state);
+    const auto* problem = std::get_if<Problem>(&recalled);
+    REQUIRE(problem);
+    CHECK(problem->status == Status::cant_create);
+    CHECK(problem->sentence ==
+          "/state: " + reason + "; what an earlier run left there cannot be read; --restart begins anew");
+  }
+  rig.options.restart = true;
+  {
+    TransferState state(rig.files);
+    const auto recalled = rig.runs_again(state);
+    CHECK(std::holds_alternative<std::optional<SavedTransfer>>(recalled));
+    CHECK_FALSE(saved_in(recalled));
+  }
+  rig.files.disk.fault = nullptr;
+  rig.options.restart = false;
+  TransferState state(rig.files);
+  CHECK_FALSE(saved_in(rig.runs_again(state)));
+}
+
 TEST_CASE("recall: where nothing is known and nothing can be written it begins, and that is said") {
   Rig rig;
   rig.becomes_read_only();

@@ -37,6 +37,12 @@ SavedTransfer a_transfer(std::uint64_t attempt) {
   return transfer;
 }
 
+std::optional<SavedTransfer> load(TransferState& state) {
+  std::optional<SavedTransfer> saved;
+  CHECK(state.load(saved) == 0);
+  return saved;
+}
+
 }  // namespace
 
 TEST_CASE("transfer state: is read as it was written, by the next run") {
@@ -44,13 +50,13 @@ TEST_CASE("transfer state: is read as it was written, by the next run") {
   {
     TransferState state(disk_files);
     REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
-    CHECK_FALSE(state.load());
+    CHECK_FALSE(load(state));
     CHECK(state.save(a_transfer(1), true) == 0);
     CHECK(state.save(a_transfer(2), false) == 0);
   }
   TransferState state(disk_files);
   REQUIRE(state.open(folder.path() + "/a/b", "x") == 0);
-  const auto read = state.load();
+  const auto read = load(state);
   REQUIRE(read);
   CHECK(read->attempt == 2);
   CHECK(encode(*read) == encode(a_transfer(2)));
@@ -75,7 +81,7 @@ TEST_CASE("transfer state: what must last is there behind a power cut, in a fold
   files.disk.cut_power(Loss::everything);
   TransferState next(files);
   REQUIRE(next.open("/home/me/state", "x") == 0);
-  CHECK(next.load());
+  CHECK(load(next));
 }
 
 TEST_CASE(
@@ -96,13 +102,13 @@ TEST_CASE(
     {
       TransferState state(files);
       REQUIRE(state.open("/home/me/state", "x") == 0);
-      (void)state.load();
+      (void)load(state);
       CHECK(state.save(a_transfer(2), true) == 0);
     }
     files.disk.cut_power(Loss::everything);
     TransferState next(files);
     REQUIRE(next.open("/home/me/state", "x") == 0);
-    const auto read = next.load();
+    const auto read = load(next);
     REQUIRE(read);
     CHECK(read->attempt == 2);
   }
@@ -114,7 +120,7 @@ TEST_CASE("transfer state: of what need not last a power cut may take all, but n
     for (std::uint64_t run = 0; run < 3; ++run) {
       TransferState state(files);
       REQUIRE(state.open("/home/me/state", "x") == 0);
-      REQUIRE(state.load().has_value() == (run > 0));
+      REQUIRE(load(state).has_value() == (run > 0));
       SavedTransfer transfer = a_transfer(10 * run);
       for (int i = 0; i < 60; ++i) transfer.bookmarks.push_back({5, 6, Bytes(100)});
       if (run == 0) CHECK(state.save(transfer, true) == 0);
@@ -124,7 +130,7 @@ TEST_CASE("transfer state: of what need not last a power cut may take all, but n
     }
     TransferState state(files);
     REQUIRE(state.open("/home/me/state", "x") == 0);
-    const auto read = state.load();
+    const auto read = load(state);
     REQUIRE(read);
     CHECK(read->attempt >= 3);
   }
@@ -150,7 +156,7 @@ TEST_CASE("transfer state: an entry is gone on with on a disk that has no room f
   files.disk.fault = [](const FileOp& op, const std::string&) { return op.kind == FileOp::Kind::write ? ENOSPC : 0; };
   TransferState state(files);
   REQUIRE(state.open("/state", "x") == 0);
-  CHECK(state.load());
+  CHECK(load(state));
   CHECK(state.keep() == ENOSPC);
 }
 
@@ -166,11 +172,31 @@ TEST_CASE("transfer state: an entry that cannot be written can be read") {
   };
   TransferState state(files);
   CHECK(state.open("/state", "x") == EROFS);
-  CHECK(state.load());
+  CHECK(load(state));
   CHECK(state.save(a_transfer(2), false) == EROFS);
   TransferState other(files);
   CHECK(other.open("/state", "y") == EROFS);
   CHECK_FALSE(other.is_open());
+}
+
+TEST_CASE("transfer state: an entry that cannot be read is no entry that is not there") {
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    CHECK(state.save(a_transfer(1), true) == 0);
+  }
+  FileOp::Kind failing = FileOp::Kind::read;
+  files.disk.fault = [&](const FileOp& op, const std::string&) { return op.kind == failing ? EIO : 0; };
+  std::optional<SavedTransfer> saved;
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  CHECK(state.load(saved) == EIO);
+  CHECK_FALSE(saved);
+  state.close();
+  SUBCASE("its facts") { failing = FileOp::Kind::status; }
+  SUBCASE("the facts of its name") { failing = FileOp::Kind::status_of_path; }
+  CHECK(state.open("/state", "x") == (failing == FileOp::Kind::read ? 0 : EIO));
 }
 
 TEST_CASE("transfer state: what a failed sync left in memory only is on the disk before it is gone on with") {
@@ -185,13 +211,13 @@ TEST_CASE("transfer state: what a failed sync left in memory only is on the disk
   {
     TransferState state(files);
     REQUIRE(state.open("/state", "x") == 0);
-    REQUIRE(state.load());
+    REQUIRE(load(state));
     CHECK(state.keep() == 0);
   }
   files.disk.cut_power(Loss::everything);
   TransferState state(files);
   REQUIRE(state.open("/state", "x") == 0);
-  CHECK(state.load());
+  CHECK(load(state));
 }
 
 TEST_CASE("transfer state: what cannot be removed is there, and open; what may come back with a power cut is not") {
@@ -230,7 +256,7 @@ TEST_CASE("transfer state: that the entry is there is synced until it has been o
   files.disk.cut_power(Loss::everything);
   TransferState state(files);
   REQUIRE(state.open("/state", "x") == 0);
-  CHECK(state.load());
+  CHECK(load(state));
 }
 
 TEST_CASE("transfer state: when the last write is torn the one before counts") {
@@ -247,7 +273,7 @@ TEST_CASE("transfer state: when the last write is torn the one before counts") {
   file.close();
   TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
-  REQUIRE(state.load());
+  REQUIRE(load(state));
   CHECK(state.save(a_transfer(3), false) == 0);
 }
 
@@ -274,7 +300,7 @@ TEST_CASE("transfer state: bytes of somebody else are none") {
   std::ofstream(folder.path() + "/x") << std::string(200'000, 'x');
   TransferState state(disk_files);
   REQUIRE(state.open(folder.path(), "x") == 0);
-  CHECK_FALSE(state.load());
+  CHECK_FALSE(load(state));
 }
 
 TEST_CASE("bookmarks: the last one that is not behind a point is found") {

@@ -240,7 +240,8 @@ TEST_CASE(
   files.disk.cut_power(Loss::everything);
   TransferState state(files);
   REQUIRE(state.open("/state", "x") == 0);
-  const std::optional<SavedTransfer> saved = state.load();
+  std::optional<SavedTransfer> saved;
+  REQUIRE(state.load(saved) == 0);
   REQUIRE(saved);
   CHECK(saved->session->session == some_terms().session);
   REQUIRE(saved->bookmarks.size() == 1);
