@@ -51,6 +51,7 @@ bool FollowedLog::find_place() {
   const FilePlace newer = place.next ? *place.next : place;
   const std::optional<FilePlace> older = place.next ? std::optional<FilePlace>(place) : place.previous;
   const std::uint64_t inodes[] = {newer.inode, older ? older->inode : 0};
+  files_.forget();
   const std::optional<Family> family = find_family(files_, files_.follow_links(path_), inodes);
   if (!family) return false;
   file_ = newer.inode != 0 ? find_file(files_, *family, newer) : LogFile();
@@ -59,6 +60,7 @@ bool FollowedLog::find_place() {
   const bool is_all = file_.is_open() && (!older || previous_.is_open());
   if (!is_all && find_family(files_, files_.follow_links(path_), inodes) != family) return false;  // renamed meanwhile
   if (!file_.is_open() && (!look_at_name() || is_unreadable(*family, newer))) return false;
+  if (lacks_answers()) return false;
   sought_.reset();
   if (older) {
     if (previous_.place().inode != older->inode) previous_.close();  // to a copy, nobody writes late
@@ -108,6 +110,7 @@ void FollowedLog::consume(std::size_t bytes) {
 }
 
 ByteInput::Got FollowedLog::fill() {
+  files_.forget();
   if (turn_ != Turn::none) {
     if (!data().empty()) return Got::boundary;
     take_turn();
@@ -123,15 +126,15 @@ ByteInput::Got FollowedLog::fill() {
 ByteInput::Got FollowedLog::read_on() {
   if (leave_if_refilled(file_.place())) return find_first();
   const std::ptrdiff_t size = file_.read(buffer_.room());
-  if (size < 0) {
-    error_ = errno;
-    return Got::failed;
-  }
+  if (size < 0) return try_again(errno);
   const std::uint32_t known_bytes = file_.place().fingerprint.bytes;
-  if (was_refilled() || !file_.look()) return truncated();
+  const bool is_another = was_refilled() || !file_.look();
+  if (lacks_answers()) return wait();
+  if (is_another) return truncated();
   // A place that was remembered before would not tell this file from the next one.
   if (file_.place().fingerprint.bytes > known_bytes) ++generation_;
   if (size == 0) return at_end();
+  told_trouble_ = 0;
   file_.advance(static_cast<std::size_t>(size));
   file_.grew_at = machine_.now();
   buffer_.add(static_cast<std::size_t>(size));
@@ -175,7 +178,9 @@ ByteInput::Got FollowedLog::follow_name() {
   leave_out_known(family);
   const Succession succession = find_next(Chronology(*all), family, left);
   if (succession.next == nullptr || !may_leave(succession.next->is_log)) return wait();
-  if (previous_.has_grown()) return say_boundary(Turn::late);  // the last chance
+  const bool is_late = previous_.has_grown();  // the last chance
+  if (lacks_answers()) return wait();
+  if (is_late) return say_boundary(Turn::late);
   return open_next(succession, left, *all) ? say_boundary(Turn::next) : wait();
 }
 
@@ -215,7 +220,7 @@ bool FollowedLog::open_next(const Succession& succession, const Relative& left, 
     if (error != ENOENT) tell_trouble(error);  // else it was renamed meanwhile
     return false;
   }
-  if (find_relatives() != all) {
+  if (find_relatives() != all || lacks_answers()) {
     next_.close();
     return false;
   }
@@ -238,6 +243,7 @@ ByteInput::Got FollowedLog::truncated() {
   Family family = *all;
   leave_out_known(family);
   LogFile copy = find_file(files_, family, file_.place());
+  if (lacks_answers()) return wait();
   if (!copy.is_open()) {
     if (find_relatives() != all) return wait();  // renamed meanwhile
     tell_gone(family, file_.place(), true);
@@ -253,6 +259,23 @@ ByteInput::Got FollowedLog::wait() {
   const bool is_away = !file_.is_open() || is_late_ || replaced_at_.has_value();
   watch_->arm(files_.follow_links(path_), is_away);
   return Got::wait;
+}
+
+// A file that its server has taken from under us is looked for anew.
+ByteInput::Got FollowedLog::try_again(int error) {
+  tell_trouble(error);
+  if (error == ESTALE) {
+    sought_ = place();
+    buffer_.clear();
+    file_.close();
+  }
+  return wait();
+}
+
+bool FollowedLog::lacks_answers() {
+  if (files_.trouble() == 0) return false;
+  tell_trouble(files_.trouble());
+  return true;
 }
 
 ByteInput::Got FollowedLog::say_boundary(Turn turn) {
@@ -294,11 +317,11 @@ std::optional<Family> FollowedLog::find_relatives() const {
   return find_family(files_, files_.follow_links(path_), inodes);
 }
 
-void FollowedLog::leave_out_known(Family& family) const {
+void FollowedLog::leave_out_known(Family& family) {
   std::erase_if(family, [this](const Relative& file) { return is_known(file); });
 }
 
-bool FollowedLog::is_known(const Relative& file) const {
+bool FollowedLog::is_known(const Relative& file) {
   for (const LogFile* open : {&file_, &previous_})
     if (open->is_open() && is_same(file.facts, open->place())) return true;
   return std::any_of(known_.begin(), known_.end(), [&](const FilePlace& place) {
@@ -334,7 +357,7 @@ void FollowedLog::tell_skipped(const Succession& succession, const Relative& lef
 }
 
 // Not every compressor keeps its time.
-const Relative* FollowedLog::find_own_archive(const Family& all) const {
+const Relative* FollowedLog::find_own_archive(const Family& all) {
   const Relative* archive = find_archive(all, file_.place());
   return archive != nullptr && uncompressed_size(files_, archive->path) == file_.place().size_seen ? archive : nullptr;
 }

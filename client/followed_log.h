@@ -12,7 +12,7 @@
 //   we knew of and had not read is lost.
 // - Rotated several times, live or while this program was down: every uncompressed file since, in order. Those that
 //   were compressed or removed meanwhile are lost.
-// - A new log cannot be read: told, and tried again with each poll.
+// - A log cannot be read, or the disk does not say what is there: told, and tried again with each poll.
 // - Neither the file of the place to resume at nor a log is there: perhaps a disk is not mounted yet. Waited for.
 //
 // What cannot be seen: a log truncated and grown past our place again whose first bytes, as many as were known and 1024
@@ -30,6 +30,7 @@
 #include "client/log_file.h"
 #include "client/log_loss.h"
 #include "client/machine.h"
+#include "client/noting_files.h"
 #include "client/read_buffer.h"
 
 namespace cproto::client {
@@ -71,7 +72,7 @@ class FollowedLog final : public ByteInput {
   std::uint64_t generation() const { return generation_; }
 
   Got fill() override;
-  int error() const override { return error_; }
+  int error() const override { return 0; }
   ByteView data() const override { return buffer_.data(); }
   void consume(std::size_t bytes) override;
   bool is_stream() const override { return false; }
@@ -97,6 +98,9 @@ class FollowedLog final : public ByteInput {
   Got follow_name();
   Got truncated();
   Got wait();
+  Got try_again(int error);
+  // Something of what was asked since the last files_.forget() has no answer: nothing may be decided by it.
+  bool lacks_answers();
   Got say_boundary(Turn turn);
   void take_turn();
 
@@ -109,13 +113,13 @@ class FollowedLog final : public ByteInput {
   // The file being read as one of them.
   Relative current(const Family& family) const;
   // Those that are being read, were read, or were told not to be.
-  void leave_out_known(Family& family) const;
-  bool is_known(const Relative& file) const;
+  void leave_out_known(Family& family);
+  bool is_known(const Relative& file);
   // Opens what is next, and tells what cannot be read before it. Returns false if it is to be tried again.
   bool open_next(const Succession& succession, const Relative& left, const Family& all);
   void tell_skipped(const Succession& succession, const Relative& left, const Family& all);
   // The file being read, which was compressed since.
-  const Relative* find_own_archive(const Family& all) const;
+  const Relative* find_own_archive(const Family& all);
   void tell_gone(const Family& family, const FilePlace& place, bool was_truncated);
   // Once for each time it begins.
   void tell_trouble(int error);
@@ -123,7 +127,7 @@ class FollowedLog final : public ByteInput {
   void remember(const Relative& file);
 
   Machine& machine_;
-  Files& files_;
+  NotingFiles files_;
   std::string path_;
   LogListener& listener_;
   FollowTimes times_;
@@ -142,7 +146,6 @@ class FollowedLog final : public ByteInput {
   std::uint64_t generation_ = 0;
 
   ReadBuffer buffer_;
-  int error_ = 0;
   int told_trouble_ = 0;
 };
 

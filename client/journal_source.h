@@ -44,6 +44,7 @@ class JournalSource final : public Source {
   // An entry of which a part has arrived is given once more.
   Resumed resume(const Bookmark& bookmark, const Progressed& progressed) override;
   bool can_continue() const override { return true; }
+  bool is_cut_short() const override { return failure_.has_value(); }
   std::string name(std::uint64_t number) const override { return "entry " + grouped(number); }
   Noun noun() const override { return {"entry", "entries"}; }
   // The journal forgets the oldest.

@@ -32,6 +32,7 @@ class KeptLines final : public Source {
   bool knows(const Bookmark& bookmark) const override;
   Resumed resume(const Bookmark& bookmark, const Progressed& progressed) override;
   bool can_continue() const override { return true; }
+  bool is_cut_short() const override { return lines_.has_failed(); }
   std::string name(std::uint64_t number) const override { return lines_.name(number); }
   Noun noun() const override { return lines_.noun(); }
   bool is_lost_by_giving_up() const override { return is_endless_; }

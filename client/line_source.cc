@@ -11,8 +11,8 @@ Piece waiting() { return {Piece::Kind::wait, {}, false, {}}; }
 }  // namespace
 
 Piece LineSource::peek(std::size_t packet_size) {
-  if (failure_) return {Piece::Kind::broken, {}, false, *failure_, {}, {}};
   if (is_over()) return {};
+  if (failure_) return {Piece::Kind::broken, {}, false, *failure_, {}, {}};
   if (is_skipping_) {
     if (auto why_not = drop_line()) return *why_not;
   }

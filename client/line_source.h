@@ -29,6 +29,7 @@ class LineSource final : public Source {
   void go_on(bool is_in_line) { is_in_line_ = is_in_line; }
   // Nothing can be read.
   void fail(Problem problem) { failure_ = std::move(problem); }
+  bool has_failed() const { return failure_ || has_failed_; }
   bool is_drained() override { return !input_->is_stream() || (input_->data().empty() && !is_in_line_); }
   std::string name(std::uint64_t number) const override { return "line " + grouped(number); }
   Noun noun() const override { return {"line", "lines"}; }

@@ -35,7 +35,11 @@ int LogFile::open(Files& files, const std::string& path, std::uint64_t offset) {
   }
   place_.device = found->device;
   place_.inode = found->inode;
-  (void)look();  // nothing is known yet that could be different
+  bool is_same = true;  // nothing is known yet that could be different
+  if (const int unknown = look(is_same)) {
+    close();
+    return unknown;
+  }
   place_.offset = offset;
   return 0;
 }
@@ -47,15 +51,23 @@ void LogFile::close() {
 }
 
 bool LogFile::look() {
+  bool is_same = true;
+  (void)look(is_same);  // that it cannot be read is told by read()
+  return is_same;
+}
+
+int LogFile::look(bool& is_same) {
   const std::optional<FileFacts> now = file_->facts();
+  if (!now) return errno;
   FirstBytes room;
   const std::optional<ByteView> first = read_first(*file_, room);
-  if (!now || !first) return true;  // that it cannot be read is told by read()
-  if (now->size < place_.offset || !place_.fingerprint.follow(*first)) return false;
+  if (!first) return errno;
+  is_same = now->size >= place_.offset && place_.fingerprint.follow(*first);
+  if (!is_same) return 0;
   facts_ = *now;
   place_.size_seen = now->size;
   place_.modified_ns = now->modified_ns;
-  return true;
+  return 0;
 }
 
 bool LogFile::fits(const FilePlace& place) const {
@@ -93,6 +105,7 @@ void LogFile::restart() {
   const FilePlace before = std::exchange(place_, {});
   place_.device = before.device;
   place_.inode = before.inode;
+  place_.modified_ns = before.modified_ns;
   (void)look();  // nothing is known of it that could be different
 }
 

@@ -61,6 +61,9 @@ class LogFile {
   bool is_copy = false;
 
  private:
+  // Returns 0 or errno; then it is not known.
+  [[nodiscard]] int look(bool& is_same);
+
   std::unique_ptr<OpenFile> file_;
   FilePlace place_;
   FileFacts facts_;

@@ -32,6 +32,11 @@ bool Shipper::pump() {
   while (session_.can_send()) {
     if (!must_abandon_ && hold_until_ > session_.sender().durable_through()) return moved;
     const Piece piece = source_.peek(session_.max_packet_size());
+    if (piece.kind == Piece::Kind::broken && source_.is_cut_short() && can_pause()) {
+      stop();
+      tell(piece.problem);
+      continue;
+    }
     const bool pauses = piece.kind == Piece::Kind::end && will_pause();
     // Until the source has passed over the rest, no bookmark could say where it goes on behind the message.
     if (must_abandon_ && piece.kind == Piece::Kind::wait) return moved;
@@ -92,7 +97,8 @@ void Shipper::restart(const Piece& piece) {
 }
 
 // A later run goes on with what is begun.
-bool Shipper::will_pause() const { return is_stopped_ && on_bookmark_ && source_.can_continue(); }
+bool Shipper::can_pause() const { return on_bookmark_ && source_.can_continue(); }
+bool Shipper::will_pause() const { return is_stopped_ && can_pause(); }
 
 void Shipper::end() {
   if (will_pause()) return session_.close(Disconnect::End::pause);
@@ -165,6 +171,10 @@ void Shipper::refuse_here() {
 void Shipper::drop(const Problem& problem) {
   leave_message();
   ++tally_.read;
+  tell(problem);
+}
+
+void Shipper::tell(const Problem& problem) {
   tally_.problems.push_back(problem);
   listener_.on_problem(problem);
 }

@@ -65,6 +65,7 @@ class Shipper {
   void push_lines();
   void restart(const Piece& piece);
   void abandon();
+  bool can_pause() const;
   bool will_pause() const;
   void end();
   void note_message();
@@ -74,6 +75,7 @@ class Shipper {
   bool was_refused_before(const SynAck& terms) const;
   void refuse_here();
   void drop(const Problem& problem);
+  void tell(const Problem& problem);
   void leave_message();
   void leave_refused();
   void count_refused(std::uint64_t ordinal, std::string reason);

@@ -99,6 +99,8 @@ class Source {
   virtual std::optional<Problem> begin() { return std::nullopt; }
   // What stop() leaves is sent when the same command is run again: nothing that was begun is to be given up.
   virtual bool can_continue() const { return false; }
+  // It cannot be read any more, which is the broken piece that peek() gives: a later run may go on with the rest.
+  virtual bool is_cut_short() const { return false; }
 
   // How people know the message with this number (the first is 1): "line 81,004".
   virtual std::string name(std::uint64_t number) const = 0;

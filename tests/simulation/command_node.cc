@@ -129,7 +129,8 @@ void CommandNode::start_process() {
     if (process.transfer) process.transfer->wake(world_.scheduler.now());
   };
   const auto fail = [this](const client::Problem& problem) {
-    if (problem.status != client::Status::cant_create || state_failure_ == 0)
+    if ((problem.status != client::Status::cant_create && problem.status != client::Status::no_input) ||
+        state_failure_ == 0)
       world_.fail(name() + " does not begin: " + problem.sentence);
   };
   auto made = client::make_source(process.machine, process.options, wake, *this);
@@ -210,11 +211,15 @@ void CommandNode::look() {
 
 int CommandNode::draw_fault(const FileOp& op, const std::string& path) {
   using Kind = FileOp::Kind;
-  if (state_failure_ == 0 || !path.starts_with("/home/state")) return 0;
+  const bool is_state = path.starts_with("/home/state");
+  const bool reads = op.kind == Kind::open_to_read || op.kind == Kind::read || op.kind == Kind::status ||
+                     op.kind == Kind::status_of_path || op.kind == Kind::list;
+  const bool is_followed = errand_ && errand_->kind() == Errand::Kind::follow && reads;
+  if (state_failure_ == 0 || !(is_state || is_followed)) return 0;
   if (op.kind == Kind::close || !world_.random.chance(state_failure_)) return 0;
   world_.count(Fault::client_disk_failed);
   const bool opens = op.kind == Kind::open_or_create || op.kind == Kind::open_to_read;
-  if (opens) return world_.random.chance(50) ? EACCES : EMFILE;
+  if (opens) return is_state && world_.random.chance(50) ? EACCES : EMFILE;
   return op.kind == Kind::write ? ENOSPC : EIO;
 }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -170,7 +171,7 @@ namespace {
 // A file that somebody writes to.
 class Typed final : public PlacedInput {
  public:
-  explicit Typed(std::string& text) : text_(text) {}
+  Typed(std::string& text, const int& error) : text_(text), error_(error) {}
   int begin() override { return 0; }
   Bytes place() const override {
     Bytes bytes;
@@ -180,8 +181,11 @@ class Typed final : public PlacedInput {
   std::uint64_t generation() const override { return 0; }
   bool knows(ByteView) const override { return true; }
   int resume(ByteView, std::uint64_t) override { return 0; }
-  Got fill() override { return std::exchange(seen_, text_.size()) < text_.size() ? Got::some : Got::wait; }
-  int error() const override { return 0; }
+  Got fill() override {
+    if (error_ != 0) return Got::failed;
+    return std::exchange(seen_, text_.size()) < text_.size() ? Got::some : Got::wait;
+  }
+  int error() const override { return error_; }
   ByteView data() const override { return as_bytes(text_).first(seen_).subspan(offset_); }
   void consume(std::size_t bytes) override { offset_ += bytes; }
   bool is_stream() const override { return false; }
@@ -189,6 +193,7 @@ class Typed final : public PlacedInput {
 
  private:
   std::string& text_;
+  const int& error_;
   std::size_t seen_ = 0;
   std::size_t offset_ = 0;
 };
@@ -197,7 +202,7 @@ class Typed final : public PlacedInput {
 class KeptRig final : Shipper::Listener {
  public:
   KeptRig()
-      : source("log", std::make_unique<Typed>(text), true, [] { return Instant{}; }),
+      : source("log", std::make_unique<Typed>(text, error), true, [] { return Instant{}; }),
         shipper(end.session, source, tally, *this,
                 [this](bool must_last) { marks += must_last ? "lasts " : "mark "; }) {
     SynAck terms = some_terms();
@@ -217,6 +222,7 @@ class KeptRig final : Shipper::Listener {
   ClientEnd end;
   Tally tally;
   std::string text;
+  int error = 0;
   KeptLines source;
   std::string marks;
   Shipper shipper;
@@ -242,6 +248,17 @@ TEST_CASE("shipper: what is too large is given up when its end is known, with a 
   const Bookmark& mark = rig.shipper.bookmarks().all().back();
   CHECK(mark.messages == 1);
   CHECK(mark.place.back() == 64 + 64 + 5);
+}
+
+TEST_CASE("shipper: lines that cannot be read any more are left for a later run") {
+  KeptRig rig;
+  CHECK(rig.type("a\n" + std::string(64, 'x')) == "DATA, FRAGMENT");
+  rig.error = EIO;
+  CHECK(rig.type("rest\nnext\n") == "DISCONNECT");
+  CHECK(rig.end.session.is_paused());
+  CHECK(rig.tally.read == 1);
+  REQUIRE(rig.tally.problems.size() == 1);
+  CHECK(rig.tally.problems[0].status == Status::io_error);
 }
 
 TEST_CASE("shipper: lines that were read together are counted, and a refused one among them is named, one by one") {

@@ -1062,7 +1062,6 @@ TEST_CASE("delivery: where descriptors are short at recovery, a log that was ren
   end.disk.rename_file(kLog, kLog + ".1");
   int failures = 3;  // its name, its second name, and that once more
   end.disk.fault = [&](const FileOp& op, const std::string& path) {
-    std::fprintf(stderr, "%d %s %d\n", static_cast<int>(op.kind), path.c_str(), failures);
     const bool is_of_other = path.ends_with("/db-1/messages.log") || path == "/store/open/0000000000000002";
     return op.kind == FileOp::Kind::open && is_of_other && failures > 0 && failures-- > 0 ? EMFILE : 0;
   };

@@ -1,0 +1,150 @@
+// A log on a disk that has no answer for a while: no descriptors, a failing read, a server that took the file away.
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/followed_log.h"
+#include "tests/support/memory_files.h"
+
+using namespace cproto;
+using namespace cproto::client;
+using namespace cproto::test;
+
+namespace {
+
+const std::string kLog = "/var/app.log";
+
+struct NoWatch final : LogWatch {
+  void arm(const std::string&, bool) override {}
+};
+
+// Whose time passes when it is told to.
+class MemoryMachine final : public Machine {
+ public:
+  Files& files() override { return disk; }
+  Instant now() const override { return time; }
+  void run_aside(std::function<void()>, std::function<void()>) override { FAIL("not here"); }
+  std::unique_ptr<LogWatch> watch_log(Duration, std::function<void()>) override { return std::make_unique<NoWatch>(); }
+  std::unique_ptr<Stream> make_stream(std::function<void()>) override { return nullptr; }
+
+  MemoryMachine() { REQUIRE(make_directories(disk, "/var") == 0); }
+
+  Instant time{};
+  MemoryFiles disk{1, [this] { return (time - Instant{}).count() + 1'000'000'000; }};
+};
+
+struct Reader final : LogListener {
+  explicit Reader(MemoryMachine& where)
+      : machine(where),
+        log(
+            machine, kLog, [] {}, *this) {}
+
+  // What comes in ten seconds.
+  std::string reads() {
+    std::string text;
+    for (int i = 0; i < 10; ++i) {
+      for (ByteInput::Got got = ByteInput::Got::some; got != ByteInput::Got::wait;) {
+        got = log.fill();
+        REQUIRE(got != ByteInput::Got::failed);
+        text += as_text(log.data());
+        log.consume(log.data().size());
+      }
+      machine.time += 1s;
+    }
+    return text;
+  }
+
+  MemoryMachine& machine;
+  std::vector<std::string> lost;
+  std::vector<std::string> notes;
+  FollowedLog log;
+
+ private:
+  void on_lost(const LostBytes& loss) override { lost.push_back(loss.what); }
+  void on_note(const std::string& sentence) override { notes.push_back(sentence); }
+};
+
+void write(MemoryMachine& machine, const std::string& text) {
+  machine.disk.append(kLog, as_bytes(text));
+  machine.time += 1s;
+}
+
+void rotate(MemoryMachine& machine, const std::string& text) {
+  machine.disk.rename(kLog, kLog + ".1");
+  write(machine, text);
+}
+
+}  // namespace
+
+TEST_CASE("followed log: a read that fails is told once and tried again") {
+  MemoryMachine machine;
+  write(machine, "a\n");
+  Reader reader(machine);
+  REQUIRE(reader.log.begin(false) == 0);
+  CHECK(reader.reads() == "a\n");
+  machine.disk.disk.fault = [](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::read ? EIO : 0;
+  };
+  write(machine, "b\n");
+  CHECK(reader.reads().empty());
+  CHECK(reader.notes == std::vector<std::string>{kLog + ": Input/output error; it is tried again"});
+  machine.disk.disk.fault = nullptr;
+  CHECK(reader.reads() == "b\n");
+  CHECK(reader.lost.empty());
+}
+
+TEST_CASE("followed log: where a disk does not say what is there, nothing is taken for lost") {
+  using Kind = FileOp::Kind;
+  bool is_copied = false;
+  SUBCASE("rotated") {}
+  SUBCASE("copied and truncated") { is_copied = true; }
+  for (const Kind failing : {Kind::list, Kind::open_to_read, Kind::read, Kind::status_of_path}) {
+    CAPTURE(failing);
+    MemoryMachine machine;
+    write(machine, "a\n");
+    LogPlace place;
+    {
+      Reader reader(machine);
+      REQUIRE(reader.log.begin(false) == 0);
+      CHECK(reader.reads() == "a\n");
+      place = reader.log.place();
+    }
+    write(machine, "b\n");
+    if (is_copied) {
+      machine.disk.copy(kLog, kLog + ".1");
+      machine.disk.truncate(kLog);
+      write(machine, "c\n");
+    } else {
+      rotate(machine, "c\n");
+    }
+    machine.disk.disk.fault = [&](const FileOp& op, const std::string& path) {
+      return op.kind == failing && (path != kLog || failing == Kind::read) ? EMFILE : 0;
+    };
+    Reader reader(machine);
+    REQUIRE(reader.log.resume(place) == 0);
+    CHECK(reader.reads().empty());
+    CHECK(reader.lost.empty());
+    machine.disk.disk.fault = nullptr;
+    CHECK(reader.reads() == "b\nc\n");
+    CHECK(reader.lost.empty());
+  }
+}
+
+TEST_CASE("followed log: a file that its server took from under us is looked for anew") {
+  MemoryMachine machine;
+  write(machine, "a\n");
+  Reader reader(machine);
+  REQUIRE(reader.log.begin(false) == 0);
+  CHECK(reader.reads() == "a\n");
+  write(machine, "b\n");
+  int failures = 1;
+  machine.disk.disk.fault = [&](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::read && failures-- > 0 ? ESTALE : 0;
+  };
+  CHECK(reader.reads() == "b\n");
+  CHECK(reader.lost.empty());
+}
