@@ -46,7 +46,7 @@ CommandNode::CommandNode(World& world, unsigned number, const ClientPlan& plan)
       alarm_(world.scheduler,
              [this] { enter([this] { process_->transfer->handle_timeout(world_.scheduler.now()); }); }) {
   if (plan_.life_max > 0s && world_.random.chance(25))
-    state_failure_ = static_cast<double>(world_.random.between(1, 20));
+    disk_failure_ = static_cast<double>(world_.random.between(1, 20));
   files_.disk.fault = [this](const FileOp& op, const std::string& path) { return draw_fault(op, path); };
   begin_errand();
 }
@@ -78,7 +78,7 @@ void CommandNode::heal() {
   plan_.link.life_max = Duration{0};
   plan_.link.loss = plan_.link.duplication = plan_.link.corruption = 0;
   files_.disk.never_crash();
-  state_failure_ = 0;
+  disk_failure_ = 0;
   go_on();
 }
 
@@ -130,7 +130,7 @@ void CommandNode::start_process() {
   };
   const auto fail = [this](const client::Problem& problem) {
     if ((problem.status != client::Status::cant_create && problem.status != client::Status::no_input) ||
-        state_failure_ == 0)
+        disk_failure_ == 0)
       world_.fail(name() + " does not begin: " + problem.sentence);
   };
   auto made = client::make_source(process.machine, process.options, wake, *this);
@@ -209,16 +209,17 @@ void CommandNode::look() {
   process_->machine.later(0s, [this] { process_->transfer->interrupt(world_.scheduler.now(), SIGTERM); });
 }
 
+// On the disk where it remembers, and where its log is that it follows.
 int CommandNode::draw_fault(const FileOp& op, const std::string& path) {
   using Kind = FileOp::Kind;
   const bool is_state = path.starts_with("/home/state");
+  const bool opens = op.kind == Kind::open_or_create || op.kind == Kind::open_to_read;
   const bool reads = op.kind == Kind::open_to_read || op.kind == Kind::read || op.kind == Kind::status ||
                      op.kind == Kind::status_of_path || op.kind == Kind::list;
   const bool is_followed = errand_ && errand_->kind() == Errand::Kind::follow && reads;
-  if (state_failure_ == 0 || !(is_state || is_followed)) return 0;
-  if (op.kind == Kind::close || !world_.random.chance(state_failure_)) return 0;
+  if (!is_state && !is_followed) return 0;
+  if (op.kind == Kind::close || disk_failure_ == 0 || !world_.random.chance(disk_failure_)) return 0;
   world_.count(Fault::client_disk_failed);
-  const bool opens = op.kind == Kind::open_or_create || op.kind == Kind::open_to_read;
   if (opens) return is_state && world_.random.chance(50) ? EACCES : EMFILE;
   return op.kind == Kind::write ? ENOSPC : EIO;
 }

@@ -101,7 +101,7 @@ class CommandNode final : public Client, Party, client::Transfer::Network, clien
   bool is_stopped_ = false;
   std::vector<std::function<void()>> missed_;  // while it was stopped
   std::vector<std::string> told_;              // what it said of this errand
-  double state_failure_ = 0;                   // per cent of writes and syncs of what it remembers
+  double disk_failure_ = 0;                    // per cent of operations where it remembers, and where its log is
   bool begins_anew_ = false;                   // it has said so: what it remembered is gone
   bool may_begin_anew_ = false;                // the same, with a power cut
 };

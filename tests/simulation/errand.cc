@@ -191,6 +191,9 @@ bool Errand::is_refusal(const std::string& line, const SentMessage& file) {
 void Errand::expect_first(std::uint64_t messages, const std::vector<std::string>& told) {
   sent().acknowledged = std::max(sent().acknowledged, messages);
   if (kind_ != Kind::files) return;
+  // Whose refusal that is cannot be told.
+  const auto is_unnamed = [](const std::string& line) { return line.starts_with(kUnnamed); };
+  sent().was_recut = sent().was_recut || std::any_of(told.begin(), told.end(), is_unnamed);
   for (SentMessage& file : sent().messages)
     file.was_refused = !is_there(file) && std::any_of(told.begin(), told.end(),
                                                       [&](const std::string& line) { return is_refusal(line, file); });

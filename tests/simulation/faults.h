@@ -16,7 +16,7 @@ enum class Fault : std::uint8_t {
   client_killed,
   client_power_cut,
   client_stopped,
-  client_disk_failed,  // to write or to sync what it remembers
+  client_disk_failed,  // where it remembers, or where its log is
   clock_jumped,        // the one that gives files their times
   setting_changed,     // between two lives of the server
   log_renamed,
