@@ -32,6 +32,7 @@ auto clock_of(Machine& machine) {
 
 Made make_lines(Machine& machine, const std::string& path, std::function<void()> wake) {
   const std::optional<FileFacts> facts = path == "-" ? std::nullopt : machine.files().facts_of(path);
+  if (path != "-" && !facts) return cannot_read(path, errno, false);
   if (facts && why_no_log(facts->mode) == 0) {
     auto input = std::make_unique<FileInput>(machine.files());
     if (const int error = input->open(path)) return cannot_read(path, error, false);
