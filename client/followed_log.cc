@@ -129,10 +129,10 @@ ByteInput::Got FollowedLog::read_on() {
   if (size < 0) return try_again(errno);
   const std::uint32_t known_bytes = file_.place().fingerprint.bytes;
   const bool is_another = was_refilled() || !file_.look();
-  if (lacks_answers()) return wait();
-  if (is_another) return truncated();
   // A place that was remembered before would not tell this file from the next one.
   if (file_.place().fingerprint.bytes > known_bytes) ++generation_;
+  if (lacks_answers()) return wait();
+  if (is_another) return truncated();
   if (size == 0) return at_end();
   told_trouble_ = 0;
   file_.advance(static_cast<std::size_t>(size));

@@ -76,13 +76,15 @@ void check_state(const std::string& folder, ByteView input) {
   PosixFiles files;
   TransferState state(files);
   CPROTO_ASSERT(state.open(folder, "state") == 0);
-  const auto found = state.load();
+  std::optional<SavedTransfer> found;
+  CPROTO_ASSERT(state.load(found) == 0);
   if (!found) return;
   Bookmarks marks;
   marks.restore(found->bookmarks);
   if (found->session) marks.find(found->session->acknowledged_messages, found->session->acknowledged_bytes);
   if (state.save(*found, false) != 0) return;  // more than a slot takes
-  const auto again = state.load();
+  std::optional<SavedTransfer> again;
+  CPROTO_ASSERT(state.load(again) == 0);
   CPROTO_ASSERT(!again || encode(*again) == encode(*found));
 }
 

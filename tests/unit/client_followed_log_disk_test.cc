@@ -148,3 +148,21 @@ TEST_CASE("followed log: a file that its server took from under us is looked for
   CHECK(reader.reads() == "b\n");
   CHECK(reader.lost.empty());
 }
+
+TEST_CASE("followed log: what became known of a file while the disk had no answer makes a place of its own") {
+  MemoryMachine machine;
+  write(machine, "");
+  Reader reader(machine);
+  REQUIRE(reader.log.begin(false) == 0);
+  CHECK(reader.reads().empty());
+  const std::uint64_t before = reader.log.generation();
+  machine.disk.disk.fault = [](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::status_of_path ? EIO : 0;
+  };
+  write(machine, "a\n");
+  CHECK(reader.reads().empty());
+  machine.disk.disk.fault = nullptr;
+  CHECK(reader.reads() == "a\n");
+  CHECK(reader.log.place().fingerprint.bytes == 2);
+  CHECK(reader.log.generation() > before);
+}
