@@ -56,6 +56,8 @@ void PeerLog::on_stranger(const Error& error, const std::string& more) {
   if (!is_known) return say(" went away in the handshake");
   if (error.code == ErrorCode::tls_required)
     return say(" speaks plain text, and [tls] is on here (allow_plain lets it in); closed");
+  if (error.code == ErrorCode::not_durable_enough)
+    return say(" asks for more than is behind an acknowledgement here (not_durable_enough); closed");
   say(" is no client: " + code + ", " + printable(error.sentence) + "; closed");
 }
 

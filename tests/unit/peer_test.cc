@@ -171,6 +171,17 @@ TEST_CASE("peer: a resume that waits for a slow disk until its deadline is told 
   CHECK_FALSE(host.log.contains("is no client"));
 }
 
+TEST_CASE("peer: who asks for more than is behind an acknowledgement here is not called a stranger") {
+  StoreEnd host;
+  REQUIRE(host.open().empty());
+  PeerEnd peer(host);
+  peer.hears(syn(a_syn()));
+  peer.hears(error(ErrorCode::not_durable_enough));
+  CHECK(peer.is_finished());
+  CHECK(host.log.contains("asks for more"));
+  CHECK_FALSE(host.log.contains("is no client"));
+}
+
 TEST_CASE("peer: while the disk is full whoever waits for it is told to come back, and so is whoever comes") {
   StoreEnd host;
   REQUIRE(host.open().empty());
