@@ -269,6 +269,10 @@ void Transfer::on_event(Instant now, const client_event::Closed&) {
     if (const int error = memory_->remove())
       progress_.on_note(cannot_write(options_, error) + "; --restart sends this again");
   progress_.on_durable(now, where_);
+  // What was to be read could not be, and nobody told it to stop.
+  if (session_.is_paused() && outcome_.signal == 0 && outcome_.sentence.empty())
+    outcome_.sentence =
+        durable_clause(tally_, source_.total(), source_.noun()) + " durable; the same command continues";
 }
 
 // --- what is done about trouble ---

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/kept_lines.h"
@@ -198,6 +200,53 @@ TEST_CASE(
   CHECK(rig.said() == "SYN");
   CHECK(rig.transfer->outcome().causes.status() == Status::cant_create);
   CHECK(rig.transfer->outcome().sentence.find("/state: No space left on device") != std::string::npos);
+}
+
+TEST_CASE("transfer: lines that cannot be read any more are gone on with by the same command") {
+  // One line, and then the disk fails.
+  class Failing final : public PlacedInput {
+   public:
+    int begin() override { return 0; }
+    Bytes place() const override { return {1}; }
+    std::uint64_t generation() const override { return 0; }
+    bool knows(ByteView) const override { return true; }
+    int resume(ByteView, std::uint64_t) override { return 0; }
+    Got fill() override { return std::exchange(is_read_, true) ? Got::failed : Got::some; }
+    int error() const override { return EIO; }
+    ByteView data() const override { return is_taken_ || !is_read_ ? ByteView{} : as_bytes("one\n"); }
+    void consume(std::size_t bytes) override { is_taken_ = is_taken_ || bytes > 0; }
+    bool is_stream() const override { return false; }
+    bool has_writer() const override { return false; }
+
+   private:
+    bool is_read_ = false;
+    bool is_taken_ = false;
+  };
+  Rig rig(Options::Job::lines);
+  rig.source = std::make_unique<KeptLines>("/app.log", std::make_unique<Failing>(), false, [] { return Instant{}; });
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  {
+    TransferState state(files);
+    REQUIRE(state.open("/state", "x") == 0);
+    rig.begin(&state);
+    rig.establishes();
+    CHECK(rig.said() == "SYN, ACK, DATA, DISCONNECT");
+    CHECK(rig.lines == std::vector<std::string>{"/app.log: Input/output error"});
+    Ack last;
+    last.durable_through = last.received_through = Seq{1};
+    last.is_final = true;
+    rig.transfer->on_bytes(rig.now, ack(last));
+    CHECK(rig.transfer->outcome().sentence == "1 line is durable; the same command continues");
+    rig.loses();
+    CHECK(rig.is_over);
+    CHECK(rig.transfer->outcome().causes.status() == Status::io_error);
+  }
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  std::optional<SavedTransfer> saved;
+  REQUIRE(state.load(saved) == 0);
+  REQUIRE(saved);
+  CHECK(saved->session->session == some_terms().session);
 }
 
 TEST_CASE(
