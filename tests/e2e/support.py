@@ -78,8 +78,14 @@ def link_of(path):
 
 
 def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """Below those that outgoing connections have: one that the kernel hands out may be somebody else's a moment later, and twice ours."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32768)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 class Daemon:
