@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "client/wording.h"
 
@@ -261,15 +262,16 @@ ByteInput::Got FollowedLog::wait() {
   return Got::wait;
 }
 
-// A file that its server has taken from under us is looked for anew.
+// A file that its server has taken from under us is looked for anew; for late bytes, as the one before the current one.
 ByteInput::Got FollowedLog::try_again(int error) {
   tell_trouble(error);
-  if (error == ESTALE) {
-    sought_ = place();
-    buffer_.clear();
-    file_.close();
-  }
-  return wait();
+  if (error != ESTALE) return wait();
+  sought_ = place();
+  buffer_.clear();
+  file_.close();
+  // A late line that was begun ends here: what is found next may be of another file.
+  if (!std::exchange(is_late_, false) || std::exchange(is_at_line_start_, true)) return wait();
+  return say_boundary(Turn::none);
 }
 
 bool FollowedLog::lacks_answers() {

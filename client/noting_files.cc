@@ -22,6 +22,7 @@ bool is_answer(int error) {
     case ENXIO:
     case ENODEV:
     case EOPNOTSUPP:
+    case ESTALE:  // the server of the file does not have it any more
     case EWOULDBLOCK: return true;
     default: return false;
   }

@@ -37,7 +37,7 @@ class MemoryMachine final : public Machine {
   MemoryFiles disk{1, [this] { return (time - Instant{}).count() + 1'000'000'000; }};
 };
 
-struct Reader final : LogListener {
+struct Reader : LogListener {
   explicit Reader(MemoryMachine& where)
       : machine(where),
         log(
@@ -68,6 +68,14 @@ struct Reader final : LogListener {
   void on_note(const std::string& sentence) override { notes.push_back(sentence); }
 };
 
+// Has read the log from its start to its end.
+struct Begun : Reader {
+  Begun(MemoryMachine& where, const std::string& expected) : Reader(where) {
+    REQUIRE(log.begin(false) == 0);
+    CHECK(reads() == expected);
+  }
+};
+
 void write(MemoryMachine& machine, const std::string& text) {
   machine.disk.append(kLog, as_bytes(text));
   machine.time += 1s;
@@ -83,9 +91,7 @@ void rotate(MemoryMachine& machine, const std::string& text) {
 TEST_CASE("followed log: a read that fails is told once and tried again") {
   MemoryMachine machine;
   write(machine, "a\n");
-  Reader reader(machine);
-  REQUIRE(reader.log.begin(false) == 0);
-  CHECK(reader.reads() == "a\n");
+  Begun reader(machine, "a\n");
   machine.disk.disk.fault = [](const FileOp& op, const std::string&) {
     return op.kind == FileOp::Kind::read ? EIO : 0;
   };
@@ -108,9 +114,7 @@ TEST_CASE("followed log: where a disk does not say what is there, nothing is tak
     write(machine, "a\n");
     LogPlace place;
     {
-      Reader reader(machine);
-      REQUIRE(reader.log.begin(false) == 0);
-      CHECK(reader.reads() == "a\n");
+      Begun reader(machine, "a\n");
       place = reader.log.place();
     }
     write(machine, "b\n");
@@ -137,9 +141,7 @@ TEST_CASE("followed log: where a disk does not say what is there, nothing is tak
 TEST_CASE("followed log: a file that its server took from under us is looked for anew") {
   MemoryMachine machine;
   write(machine, "a\n");
-  Reader reader(machine);
-  REQUIRE(reader.log.begin(false) == 0);
-  CHECK(reader.reads() == "a\n");
+  Begun reader(machine, "a\n");
   write(machine, "b\n");
   int failures = 1;
   machine.disk.disk.fault = [&](const FileOp& op, const std::string&) {
@@ -152,9 +154,7 @@ TEST_CASE("followed log: a file that its server took from under us is looked for
 TEST_CASE("followed log: what became known of a file while the disk had no answer makes a place of its own") {
   MemoryMachine machine;
   write(machine, "");
-  Reader reader(machine);
-  REQUIRE(reader.log.begin(false) == 0);
-  CHECK(reader.reads().empty());
+  Begun reader(machine, "");
   const std::uint64_t before = reader.log.generation();
   machine.disk.disk.fault = [](const FileOp& op, const std::string&) {
     return op.kind == FileOp::Kind::status_of_path ? EIO : 0;
@@ -165,4 +165,48 @@ TEST_CASE("followed log: what became known of a file while the disk had no answe
   CHECK(reader.reads() == "a\n");
   CHECK(reader.log.place().fingerprint.bytes == 2);
   CHECK(reader.log.generation() > before);
+}
+
+TEST_CASE("followed log: late bytes that a server took are looked for, and told once where they are gone") {
+  MemoryMachine machine;
+  write(machine, "a\n");
+  Begun reader(machine, "a\n");
+  rotate(machine, "b\n");
+  CHECK(reader.reads() == "b\n");
+  machine.disk.append(kLog + ".1", as_bytes("late\n"));
+  machine.time += 1s;
+  bool is_gone = false;
+  SUBCASE("there") {}
+  SUBCASE("gone") { is_gone = true; }
+  // Not the first bytes, which are looked at before.
+  machine.disk.disk.fault = [&](const FileOp& op, const std::string&) {
+    if (op.kind != FileOp::Kind::read || op.offset == 0) return 0;
+    if (is_gone && machine.disk.disk.exists(kLog + ".1")) machine.disk.remove_file(kLog + ".1");
+    return ESTALE;
+  };
+  CHECK(reader.reads().empty());
+  machine.disk.disk.fault = nullptr;
+  write(machine, "c\n");
+  CHECK(reader.reads() == (is_gone ? "c\n" : "c\nlate\n"));
+  CHECK(reader.lost.size() == (is_gone ? 1 : 0));
+}
+
+TEST_CASE("noting files: that a file is not there, or not any more, is an answer; that the disk fails is none") {
+  MemoryFiles disk{1, [] { return std::int64_t{1}; }};
+  NotingFiles files(disk);
+  int error = 0;
+  disk.disk.fault = [&](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::status_of_path ? error : 0;
+  };
+  for (const int answer : {ENOENT, EACCES, ESTALE}) {
+    error = answer;
+    CHECK_FALSE(files.facts_of("/file"));
+    CHECK(files.trouble() == 0);
+  }
+  for (const int failure : {EIO, EMFILE, ENOMEM}) {
+    error = failure;
+    files.forget();
+    CHECK_FALSE(files.facts_of("/file"));
+    CHECK(files.trouble() == failure);
+  }
 }
