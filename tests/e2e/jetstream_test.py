@@ -189,14 +189,19 @@ class JetStream(TestCase):
         self.wait_log(second, " is open: ")
         return second
 
-    def test_a_session_goes_on_at_another_daemon_and_the_first_is_fenced(self):
-        first = self.daemon("[session]\nmax_packet_size = 1024\n")
-        second = self.second(first)
-        peer = wire.Peer(first.port)
+    def begun(self, daemon):
+        """A peer with one durable message, and its terms."""
+        peer = wire.Peer(daemon.port)
         self.addCleanup(peer.close)
         terms = peer.shake_hands()
         peer.send(wire.frame(wire.DATA, b"one", 1))
         peer.wait_durable(1)
+        return peer, terms
+
+    def test_a_session_goes_on_at_another_daemon_and_the_first_is_fenced(self):
+        first = self.daemon("[session]\nmax_packet_size = 1024\n")
+        second = self.second(first)
+        peer, terms = self.begun(first)
         # The same client, taken elsewhere; the first connection does not know of it.
         other = wire.Peer(second.port)
         self.addCleanup(other.close)
@@ -212,11 +217,7 @@ class JetStream(TestCase):
     def test_a_resume_at_another_daemon_fences_the_first_before_anything_is_sent(self):
         first = self.daemon()
         second = self.second(first)
-        peer = wire.Peer(first.port)
-        self.addCleanup(peer.close)
-        terms = peer.shake_hands()
-        peer.send(wire.frame(wire.DATA, b"one", 1))
-        peer.wait_durable(1)
+        peer, terms = self.begun(first)
         other = wire.Peer(second.port)
         self.addCleanup(other.close)
         other.shake_hands(attempt=2, extra=wire.resume(terms.session, terms.store, 1, 3, 1))

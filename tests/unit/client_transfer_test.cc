@@ -97,6 +97,16 @@ class Rig : Transfer::Network, Screen {
   Bytes buffer_;
 };
 
+// What a later run finds.
+SavedTransfer saved_in(MemoryFiles& files) {
+  TransferState state(files);
+  std::optional<SavedTransfer> saved;
+  REQUIRE(state.open("/state", "x") == 0);
+  REQUIRE(state.load(saved) == 0);
+  REQUIRE(saved);
+  return *saved;
+}
+
 // A frame that says it has more bytes than any may have.
 Bytes with_damaged_length(Bytes frame) {
   frame[0] ^= 0x40;
@@ -241,12 +251,8 @@ TEST_CASE("transfer: lines that cannot be read any more are gone on with by the 
     CHECK(rig.is_over);
     CHECK(rig.transfer->outcome().causes.status() == Status::io_error);
   }
-  TransferState state(files);
-  REQUIRE(state.open("/state", "x") == 0);
-  std::optional<SavedTransfer> saved;
-  REQUIRE(state.load(saved) == 0);
-  REQUIRE(saved);
-  CHECK(saved->session->session == some_terms().session);
+  const SavedTransfer saved = saved_in(files);
+  CHECK(saved.session->session == some_terms().session);
 }
 
 TEST_CASE(
@@ -287,14 +293,10 @@ TEST_CASE(
     CHECK(saves == 1);
   }
   files.disk.cut_power(Loss::everything);
-  TransferState state(files);
-  REQUIRE(state.open("/state", "x") == 0);
-  std::optional<SavedTransfer> saved;
-  REQUIRE(state.load(saved) == 0);
-  REQUIRE(saved);
-  CHECK(saved->session->session == some_terms().session);
-  REQUIRE(saved->bookmarks.size() == 1);
-  CHECK(saved->bookmarks[0].place == Bytes{7});
+  const SavedTransfer saved = saved_in(files);
+  CHECK(saved.session->session == some_terms().session);
+  REQUIRE(saved.bookmarks.size() == 1);
+  CHECK(saved.bookmarks[0].place == Bytes{7});
 }
 
 TEST_CASE("transfer: what cannot be remembered is sent all the same, and nothing is left to lead the next run astray") {
