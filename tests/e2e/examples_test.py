@@ -89,7 +89,7 @@ EXAMPLES = {
                 "(?s:.*)client-\\d+(?s:.*)", lands={"messages.log": "one\n"}),
     "cprotoctl cat --null /var/lib/cproto/inbox/web-1/events.bin | xargs -0 -n1 handle-event":
         Example("cproto-send -s $SERVER -i web-1 -c events --binary -m one 'two words'; "
-                "until [ $(wc -c <$STORE/inbox/web-1/events.bin) = 28 ]; do sleep 0.02; done; EXAMPLE",
+                "until [ \"$(cat $STORE/inbox/web-1/events.bin 2>/dev/null | wc -c)\" = 28 ]; do sleep 0.02; done; EXAMPLE",
                 "<one>\n<two words>"),
 }
 
