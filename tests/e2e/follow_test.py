@@ -355,7 +355,7 @@ class Lines(TestCase):
         path.write_bytes(b"all new\n")
         sender = self.send(daemon, "--lines", path)
         self.assertIn("changed since it was interrupted; sent from its beginning", sender.errors)
-        self.assertTrue(daemon.inbox("client").read_bytes().endswith(b"\nall new\n"))
+        wait_for(lambda: daemon.inbox("client").read_bytes().endswith(b"\nall new\n"), "the new content")
 
 
 if __name__ == "__main__":
