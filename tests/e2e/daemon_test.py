@@ -155,7 +155,7 @@ class Run(TestCase):
             feeder.allow(at)
             wait_for(lambda: size_of(log) >= at - (at // 8), "a quarter more", interval=0.001)
             self.assertEqual(daemon.terminate(), 0)
-            self.assertTrue(daemon.log_lines("everything received is durable and delivered"))
+            wait_for(lambda: daemon.log_lines("everything received is durable and delivered"), "the line")
             daemon.start()
         feeder.allow(len(lines))
         idle.stdin.write(b"after\n")

@@ -104,7 +104,7 @@ class Inbox(TestCase):
             os.truncate(self.log, 0)
         self.finish()
         self.assert_tail_of_lines(self.log.read_bytes())
-        self.assertTrue(self.served.log_lines("became shorter"))
+        wait_for(lambda: self.served.log_lines("became shorter"), "the line")
 
     def more(self, part):
         """Something came behind the cut."""

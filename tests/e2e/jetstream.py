@@ -4,6 +4,7 @@ CPROTO_E2E_ENGINE=jetstream: every daemon of a test keeps its messages in a stre
 tests run with both engines.
 """
 import binascii
+import itertools
 import json
 import os
 import pathlib
@@ -177,7 +178,7 @@ class Messages:
 
 class Reader:
     """Reads the stream `name` with a consumer, from the first message on and over restarts of its servers; `take` gets what
-    is in it as Messages.of() gives it. The thread ends with stop()."""
+    is in it as Messages.of() gives it, the messages that follow each other in a list. The thread ends with stop()."""
 
     def __init__(self, ports, take, name="cproto"):
         self.ports = list(ports)
@@ -212,11 +213,12 @@ class Reader:
         raise AssertionError("the stream does not answer")
 
     def catch_up(self, timeout=60):
-        """Waits until everything is taken that is in the stream now."""
+        """Waits until everything is taken that is in the stream now, and at most `timeout` seconds for the next of it."""
         last = self.last()
         with self.moved:
-            done = self.moved.wait_for(lambda: self.trouble or self.sequence >= last, timeout)
-        if self.trouble or not done:
+            while not self.trouble and self.sequence < last and self.moved.wait(timeout):
+                pass
+        if self.trouble or self.sequence < last:
             raise self.trouble or AssertionError("the stream is at %d, its reader at %d" % (last, self.sequence))
 
     def run(self):
@@ -257,8 +259,8 @@ class Reader:
             expected += 1
             if sequence <= self.sequence:
                 continue
-            for message in self.messages.of(to, headers, payload):
-                self.take(*message)
+            for where, messages in itertools.groupby(self.messages.of(to, headers, payload), lambda message: message[:4]):
+                self.take(*where, [message[4] for message in messages])
             with self.moved:
                 self.sequence = sequence
                 self.moved.notify_all()
@@ -271,15 +273,15 @@ class Inbox:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
 
-    def take(self, client, channel, session, kind, message):
+    def take(self, client, channel, session, kind, messages):
         path = self.directory / client / (channel + (".bin" if kind == "binary" else ".log"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "binary":
-            message = struct.pack(">II", len(message), binascii.crc32(message)) + message
-        else:
-            message = bytes(message) + b"\n"
         with open(path, "ab") as file:
-            file.write(message)
+            for message in messages:
+                if kind == "binary":
+                    file.write(struct.pack(">II", len(message), binascii.crc32(message)) + message)
+                else:
+                    file.write(bytes(message) + b"\n")
 
 
 def section(server, options=""):

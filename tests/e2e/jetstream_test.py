@@ -81,7 +81,7 @@ class JetStream(TestCase):
                 highest = max(highest, memory_of(daemon.pid))
                 time.sleep(0.1)
             self.assertTrue(all(sender.process.poll() is None for sender in senders))
-            self.assertTrue(daemon.log_lines("no answer for 5 s"))
+            wait_for(lambda: daemon.log_lines("no answer for 5 s"), "the line")
         finally:
             os.kill(daemon.nats.process.pid, signal.SIGCONT)
         self.assertLess(highest - before, 64 << 20)

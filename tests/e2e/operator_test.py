@@ -68,7 +68,7 @@ class Reports(Operator):
         sender.stdin.close()
         self.assertEqual(sender.wait(), 0, sender.errors)
         self.assert_arrives(daemon.inbox("client"), b"before\nafter\n")
-        self.assertTrue(daemon.log_lines("is sent away (cprotoctl, uid %d)" % os.getuid()))
+        wait_for(lambda: daemon.log_lines("is sent away (cprotoctl, uid %d)" % os.getuid()), "the line")
 
     def test_a_forgotten_session_is_refused_when_it_comes_back(self):
         daemon = self.daemon()
@@ -389,7 +389,7 @@ class Surroundings(Operator):
         daemon = self.daemon(start=False, in_clear=True)
         self.with_sockets(daemon, [("0.0.0.0", 0)])
         self.assertEqual(daemon.process.wait(30), 78)
-        self.assertTrue(daemon.log_lines("other hosts could send without encryption"))
+        wait_for(lambda: daemon.log_lines("other hosts could send without encryption"), "the line")
 
     def test_what_is_said_of_who_can_reach_it_is_true_of_inherited_sockets(self):
         daemon = self.daemon("[listen]\ninsecure = true\n", start=False, in_clear=True)
@@ -454,7 +454,7 @@ class Surroundings(Operator):
         began = time.monotonic()
         self.assertEqual(unshare.wait(20), 0)
         self.assertLess(time.monotonic() - began, 10)
-        self.assertTrue(daemon.log_lines("everything received is durable and delivered"))
+        wait_for(lambda: daemon.log_lines("everything received is durable and delivered"), "the line")
 
 
 if __name__ == "__main__":

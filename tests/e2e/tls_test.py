@@ -73,7 +73,7 @@ class Keys(Tls):
         path.write_text("web-1 " + "ab" * 32 + "\n")
         sender = self.send(daemon, "--key", path, "-m", "x", client=None, status=77, timeout=20)
         self.assertIn("it does not know this key", sender.errors)
-        self.assertTrue(daemon.log_lines("TLS fails"))
+        wait_for(lambda: daemon.log_lines("TLS fails"), "the line")
 
     def test_plain_text_is_refused_with_one_line_at_both_ends(self):
         daemon = self.key_daemon("web-1")
@@ -84,7 +84,7 @@ class Keys(Tls):
 
     def test_plain_text_is_taken_while_clients_are_changed_over(self):
         daemon = self.key_daemon("web-1", config="allow_plain = true\n")
-        self.assertTrue(daemon.log_lines("tls.allow_plain"))
+        wait_for(lambda: daemon.log_lines("tls.allow_plain"), "the line")
         self.send(daemon, "-m", "plain", client="old")
         self.send(daemon, "--key", self.key_of("web-1"), "-m", "encrypted", client=None)
         self.assert_arrives(daemon.inbox("old"), b"plain\n")
@@ -180,7 +180,7 @@ class Certificates(Tls):
         daemon = self.certificate_daemon()
         sender = self.send(daemon, "--ca", self.authority.ca, "-m", "x", status=77, timeout=20)
         self.assertIn("neither a key nor a certificate says who this is", sender.errors)
-        self.assertTrue(daemon.log_lines("identity_required"))
+        wait_for(lambda: daemon.log_lines("identity_required"), "the line")
 
     def test_each_reason_to_refuse_has_its_words(self):
         daemon = self.certificate_daemon()
@@ -195,7 +195,7 @@ class Certificates(Tls):
         expired = self.certificate_daemon_beside(days=-1)
         sender = self.send(expired, *self.certificate_of("web-1"), "-m", "x", client="web-1", status=77, timeout=20)
         self.assertIn("its certificate has expired", sender.errors)
-        self.assertTrue(expired.log_lines("the certificate has expired"))
+        wait_for(lambda: expired.log_lines("the certificate has expired"), "the line")
 
     def certificate_daemon_beside(self, **request):
         certificate, key = self.authority.sign("logs", hosts="IP:127.0.0.1", file="beside", **request)
@@ -204,7 +204,7 @@ class Certificates(Tls):
 
     def test_a_new_certificate_is_shown_from_a_reload_on(self):
         daemon = self.certificate_daemon(days=10)
-        self.assertTrue(daemon.log_lines("the certificate expires in"))
+        wait_for(lambda: daemon.log_lines("the certificate expires in"), "the line")
         self.authority.sign("logs", hosts="IP:127.0.0.1", days=100)
         os.kill(daemon.pid, signal.SIGHUP)
         wait_for(lambda: daemon.log_lines("configuration reloaded"), "the reload")
