@@ -15,10 +15,11 @@ Bytes FileInput::place() const {
   return bytes;
 }
 
-bool FileInput::knows(ByteView bytes) const {
+int FileInput::knows(ByteView bytes, bool& is_known) const {
   ByteReader reader(bytes);
   const LogPlace place = get_place(reader);
-  return !reader.failed() && is_same(file_.facts(), place) && file_.fits(place);
+  is_known = !reader.failed() && is_same(file_.facts(), place) && file_.fits(place);
+  return is_known ? 0 : files_.trouble();
 }
 
 int FileInput::resume(ByteView bytes, std::uint64_t behind) {

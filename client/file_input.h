@@ -4,6 +4,7 @@
 #include <string>
 
 #include "client/log_file.h"
+#include "client/noting_files.h"
 #include "client/placed_input.h"
 #include "client/read_buffer.h"
 
@@ -20,7 +21,7 @@ class FileInput final : public PlacedInput {
   Bytes place() const override;
   std::uint64_t generation() const override { return 0; }
   // The same file, which at most grew.
-  bool knows(ByteView place) const override;
+  int knows(ByteView place, bool& is_known) const override;
   int resume(ByteView place, std::uint64_t behind) override;
 
   Got fill() override;
@@ -31,7 +32,7 @@ class FileInput final : public PlacedInput {
   bool has_writer() const override { return false; }
 
  private:
-  Files& files_;
+  NotingFiles files_;
   std::string path_;
   LogFile file_;
   ReadBuffer buffer_;

@@ -26,7 +26,10 @@ class FollowInput final : public PlacedInput {
   }
   std::uint64_t generation() const override { return log_.generation(); }
   // Whatever became of the log: what cannot be found again is told as lost.
-  bool knows(ByteView place) const override { return read(place).has_value(); }
+  int knows(ByteView place, bool& is_known) const override {
+    is_known = read(place).has_value();
+    return 0;
+  }
   int resume(ByteView place, std::uint64_t behind) override {
     LogPlace from = read(place).value_or(LogPlace{});
     from.offset += behind;

@@ -36,7 +36,9 @@ void KeptLines::take_lines(std::uint64_t lines, std::size_t bytes) {
   lines_before_ += lines;
 }
 
-bool KeptLines::knows(const Bookmark& bookmark) const { return input_.knows(read(bookmark).input); }
+int KeptLines::knows(const Bookmark& bookmark, bool& is_known) const {
+  return input_.knows(read(bookmark).input, is_known);
+}
 
 // What is left of the line is thrown away: the session's count does not say how much that was.
 void KeptLines::skip() {

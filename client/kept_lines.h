@@ -29,7 +29,7 @@ class KeptLines final : public Source {
   bool is_drained() override { return lines_.is_drained(); }
   std::optional<Bytes> take_bookmark() override;
   std::optional<Problem> begin() override;
-  bool knows(const Bookmark& bookmark) const override;
+  int knows(const Bookmark& bookmark, bool& is_known) const override;
   Resumed resume(const Bookmark& bookmark, const Progressed& progressed) override;
   bool can_continue() const override { return true; }
   bool is_cut_short() const override { return lines_.has_failed(); }

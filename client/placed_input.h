@@ -15,9 +15,10 @@ class PlacedInput : public ByteInput {
   virtual std::uint64_t generation() const = 0;
   // Begins at the beginning. Returns errno.
   [[nodiscard]] virtual int begin() = 0;
-  // Whether what is at this place now is what was there.
-  virtual bool knows(ByteView place) const = 0;
-  // Begins `behind` bytes after the place instead of at the front. Pre: knows(place), nothing was read. Returns errno.
+  // Whether what is at this place now is what was there. Returns errno where that cannot be told.
+  [[nodiscard]] virtual int knows(ByteView place, bool& is_known) const = 0;
+  // Begins `behind` bytes after the place instead of at the front. Pre: the place is known, nothing was read. Returns
+  // errno.
   [[nodiscard]] virtual int resume(ByteView place, std::uint64_t behind) = 0;
 };
 

@@ -41,6 +41,12 @@ Problem cannot_follow(const Options& options, int error) {
 }
 
 // What may have been sent already is not sent again unasked.
+Problem cannot_compare(const Options& options, int error) {
+  Problem problem = cannot_read(options.files.front(), error, true);
+  problem.sentence += "; it cannot be told whether an earlier run sent it; --restart begins anew";
+  return problem;
+}
+
 Problem cannot_recall(const Options& options, int error) {
   const char* advice = options.is_endless() ? "" : "; --restart begins anew";
   return {Status::cant_create,
@@ -76,7 +82,10 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
   const int unread = is_closed ? error : state.load(saved);
   if (unread != 0 && !options.restart) return cannot_recall(options, unread);
   if (saved && !options.restart) {
-    if (saved->bookmarks.empty() || source.knows(saved->bookmarks.back())) {
+    bool is_known = true;
+    const int unlike = saved->bookmarks.empty() ? 0 : source.knows(saved->bookmarks.back(), is_known);
+    if (unlike != 0) return cannot_compare(options, unlike);
+    if (is_known) {
       const int refusal = state.keep();
       if (refusal == 0) return saved;
       if (options.is_endless()) return cannot_follow(options, refusal);

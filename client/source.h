@@ -93,8 +93,11 @@ class Source {
     std::optional<std::uint64_t> size{};  // of the file that goes on
   };
   virtual Resumed resume(const Bookmark&, const Progressed&) { return {}; }
-  // What an earlier run left at this bookmark is still what it was.
-  virtual bool knows(const Bookmark&) const { return true; }
+  // Whether what an earlier run left at this bookmark is still what it was. Returns errno where that cannot be told.
+  [[nodiscard]] virtual int knows(const Bookmark&, bool& is_known) const {
+    is_known = true;
+    return 0;
+  }
   // Where there is nothing to go on with: begins at the beginning. Returns why it cannot.
   virtual std::optional<Problem> begin() { return std::nullopt; }
   // What stop() leaves is sent when the same command is run again: nothing that was begun is to be given up.

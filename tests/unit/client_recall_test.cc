@@ -3,9 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "client/file_input.h"
+#include "client/kept_lines.h"
 #include "tests/support/memory_files.h"
 
 using namespace cproto;
@@ -22,7 +26,10 @@ class Lines final : public Source {
   void skip() override {}
   void stop() override {}
   bool is_drained() override { return true; }
-  bool knows(const Bookmark&) const override { return !has_changed; }
+  int knows(const Bookmark&, bool& is_known) const override {
+    is_known = !has_changed;
+    return 0;
+  }
   bool can_continue() const override { return true; }
   std::string name(std::uint64_t) const override { return "line"; }
   Noun noun() const override { return {"line", "lines"}; }
@@ -39,16 +46,22 @@ class Rig : Screen {
     options.client_id = "web-1";
     options.files = {"/app.log"};
     options.state_directory = "/state";
+    interrupted_at({3});
+  }
+
+  void interrupted_at(Bytes place) {
     TransferState state(files);
     (void)recall(options, source, state, progress);
     SavedTransfer earlier;
     earlier.attempt = 7;
-    earlier.bookmarks = {{1, 2, {3}}};
+    earlier.bookmarks = {{1, 2, std::move(place)}};
     REQUIRE(state.save(earlier, true) == 0);
   }
-
   std::variant<std::optional<SavedTransfer>, Problem> runs_again(TransferState& state) {
-    return recall(options, source, state, progress);
+    return runs_again(state, source);
+  }
+  std::variant<std::optional<SavedTransfer>, Problem> runs_again(TransferState& state, const Source& what) {
+    return recall(options, what, state, progress);
   }
   void fails(FileOp::Kind kind, int error) {
     files.disk.fault = [kind, error](const FileOp& op, const std::string&) { return op.kind == kind ? error : 0; };
@@ -134,6 +147,32 @@ TEST_CASE("recall: what cannot be read is not sent again unasked") {
   rig.options.restart = false;
   TransferState state(rig.files);
   CHECK_FALSE(saved_in(rig.runs_again(state)));
+}
+
+TEST_CASE("recall: lines that cannot be compared with what an earlier run sent are not taken for changed ones") {
+  Rig rig;
+  rig.files.append("/app.log", as_bytes("one\ntwo\n"));
+  auto input = std::make_unique<FileInput>(rig.files);
+  REQUIRE(input->open("/app.log") == 0);
+  KeptLines lines("/app.log", std::move(input), false, [] { return Instant{}; });
+  (void)lines.peek(64);
+  rig.interrupted_at(*lines.take_bookmark());
+
+  rig.files.disk.fault = [](const FileOp& op, const std::string& path) {
+    return op.kind == FileOp::Kind::read && path == "/app.log" ? EIO : 0;
+  };
+  {
+    TransferState state(rig.files);
+    const auto recalled = rig.runs_again(state, lines);
+    const auto* problem = std::get_if<Problem>(&recalled);
+    REQUIRE(problem);
+    CHECK(problem->status == Status::io_error);
+    CHECK(problem->sentence ==
+          "/app.log: Input/output error; it cannot be told whether an earlier run sent it; --restart begins anew");
+  }
+  rig.files.disk.fault = nullptr;
+  TransferState state(rig.files);
+  CHECK(saved_in(rig.runs_again(state, lines)));
 }
 
 TEST_CASE("recall: where nothing is known and nothing can be written it begins, and that is said") {

@@ -179,7 +179,10 @@ class Typed final : public PlacedInput {
     return bytes;
   }
   std::uint64_t generation() const override { return 0; }
-  bool knows(ByteView) const override { return true; }
+  int knows(ByteView, bool& is_known) const override {
+    is_known = true;
+    return 0;
+  }
   int resume(ByteView, std::uint64_t) override { return 0; }
   Got fill() override {
     if (error_ != 0) return Got::failed;
