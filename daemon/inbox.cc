@@ -19,6 +19,7 @@ constexpr std::size_t kOpenLogs = 512;
 constexpr Duration kIdleLog = 60s;
 constexpr Duration kIdleCrowd = 5s;  // more than kOpenLogs, and nothing is written to any
 constexpr Duration kRetry = 5s;
+constexpr std::uint8_t kMovesMax = 8;
 constexpr std::size_t kSpareMax = 8u << 20;  // a round, and as it grew
 constexpr std::size_t kOpenOperations = 5;
 
@@ -322,18 +323,25 @@ Job Inbox::opening_job(Instant now) {
 
 void Inbox::on_opened(Instant now, JobResult result) {
   const std::size_t opened = result.ok() ? opening_.size() : result.operation / kOpenOperations;
-  if (!result.ok() && !is_short_of_descriptors(now, result.error))
-    block(*opening_[opened], now, result.error, "opening");
+  if (!result.ok() && !is_short_of_descriptors(now, result.error)) on_not_opened(*opening_[opened], now, result.error);
   opening_.resize(opened);
   for (std::size_t i = 0; i < opened; ++i) {
     InboxLog& log = *opening_[i];
     log.identity = statuses_[i * 2];
     const FileStatus& linked = statuses_[i * 2 + 1];
     if (linked.inode == log.identity.inode && linked.device == log.identity.device) continue;
-    block(log, now, ESTALE, "opening");  // renamed between the two
+    on_not_opened(log, now, ESTALE);
     opening_[i] = nullptr;
   }
   std::erase(opening_, nullptr);
+}
+
+// Renamed or removed between its opening and its second name, it is opened anew at once. Not for ever: it may be
+// something else that is not there.
+void Inbox::on_not_opened(InboxLog& log, Instant now, int error) {
+  if ((error == ENOENT || error == ESTALE) && log.moves++ < kMovesMax) return close_file(log);
+  log.moves = 0;
+  block(log, now, error, "opening");
 }
 
 // Both names are to be there for as long as the log record is.
@@ -355,6 +363,7 @@ void Inbox::on_named(Instant now, JobResult result, Journal& journal) {
     log->length = log->identity.size;
     log->is_rewriting = false;
     log->trouble.clear();
+    log->moves = 0;
     log->state = InboxLog::State::registering;
     log->registered_in = journal.gathering_number();
     const FileStatus& file = log->identity;
@@ -372,7 +381,11 @@ void Inbox::block(InboxLog& log, Instant now, int error, const char* doing) {
     log_.warn(LogEvent::inbox_blocked, log.path + ": " + doing + " fails (" + trouble + "); what is for it waits",
               fields_of(log));
   log.trouble = trouble;
-  if (log.state != InboxLog::State::closed || !log.file.is_open()) return;
+  if (log.state == InboxLog::State::closed) close_file(log);
+}
+
+void Inbox::close_file(InboxLog& log) {
+  if (!log.file.is_open()) return;
   const auto file = std::make_shared<File>(std::exchange(log.file, {}));
   disk_.submit({file_op::close(*file)}, [file](JobResult) {});
 }

@@ -131,6 +131,8 @@ class Inbox {
   InboxLog& follow(std::unique_ptr<InboxLog>& log);
   void leave(InboxLog& log);
   std::unique_ptr<InboxLog> from_record(const LogRecord& record) const;
+  void on_not_opened(InboxLog& log, Instant now, int error);
+  void close_file(InboxLog& log);
   void block(InboxLog& log, Instant now, int error, const char* doing);
 
   Disk& disk_;

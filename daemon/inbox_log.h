@@ -42,6 +42,7 @@ struct InboxLog {
   std::uint64_t from = 0;           // the first batch whose messages are for this file, not for one before it
   std::uint64_t through = 0;        // what batches up to here had for it is written
   std::unique_ptr<InboxLog> next;   // recovering: the file that has the name from a later batch on
+  std::uint8_t moves = 0;           // so often in a row it was renamed or removed before it had its second name
   std::uint64_t registered_in = 0;  // the batch with its log record
   // What goes to it may be there already, but perhaps not on disk: it is written to where it is, not appended.
   bool is_rewriting = false;

@@ -360,6 +360,46 @@ TEST_CASE("delivery: a log that was renamed is left as it is, and a new one begu
   CHECK(end.log_text().find("c\n") != std::string::npos);
 }
 
+TEST_CASE("delivery: a log that is renamed before it has its second name holds nothing up") {
+  OpenStore end;
+  int renames = 3;
+  bool is_made_anew = false;
+  SUBCASE("and no other is there") {}
+  SUBCASE("and another is there") { is_made_anew = true; }
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    if (op.kind != FileOp::Kind::make_link || op.path != kLog || renames == 0) return 0;
+    end.disk.rename_file(kLog, kLog + "." + std::to_string(renames--));
+    if (is_made_anew) end.disk.write_file(kLog, {});
+    return 0;
+  };
+  end.session.send("a");
+  end.sync();
+  end.run(100ms);
+  CHECK(renames == 0);
+  CHECK(end.log_text() == "a\n");
+  CHECK_FALSE(end.log.contains("opening fails"));
+  end.rest();
+  CHECK(end.disk.open_files() < 12);
+}
+
+TEST_CASE("delivery: a log whose second name cannot be made is not tried without end") {
+  OpenStore end;
+  int tries = 0;
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    if (op.kind != FileOp::Kind::make_link || op.path != kLog) return 0;
+    ++tries;
+    return ENOENT;  // the folder of second names is gone
+  };
+  end.session.send("a");
+  end.sync();
+  end.run(1s);
+  CHECK(tries < 10);
+  CHECK(end.log.count("opening fails") == 1);
+  end.disk.fault = nullptr;
+  end.run(6s);
+  CHECK(end.log_text() == "a\n");
+}
+
 TEST_CASE("delivery: a log that was removed is begun anew") {
   OpenStore end;
   end.send("a");
