@@ -186,6 +186,7 @@ class Reader:
         self.name = name
         self.messages = Messages()
         self.sequence = 0  # read up to here
+        self.wanted = 0  # somebody waits for this one
         self.trouble = None
         self.is_stopped = False
         self.moved = threading.Condition()
@@ -214,7 +215,7 @@ class Reader:
 
     def catch_up(self, timeout=60):
         """Waits until everything is taken that is in the stream now, and at most `timeout` seconds for the next of it."""
-        last = self.last()
+        self.wanted = last = self.last()
         with self.moved:
             while not self.trouble and self.sequence < last and self.moved.wait(timeout):
                 pass
@@ -241,7 +242,7 @@ class Reader:
         reply = connection.inbox + ".made"
         connection.publish("$JS.API.CONSUMER.CREATE." + self.name,
                            json.dumps({"stream_name": self.name, "config": config}).encode(), reply)
-        expected = 1
+        expected, idle = 1, 0
         while not self.is_stopped:
             to, back, headers, payload = connection.next()
             if to == reply:
@@ -249,9 +250,16 @@ class Reader:
                     raise Gone(repr(payload))
                 continue
             if not back.startswith("$JS.ACK."):
-                if back:
-                    connection.publish(back)  # flow control
+                flow_control = back or headers.get("Nats-Consumer-Stalled")
+                if flow_control:
+                    connection.publish(flow_control)
+                if int(headers.get("Nats-Last-Consumer", 0)) >= expected:
+                    raise Gone("delivered, and lost on the way")
+                idle += 1
+                if idle > 10 and self.sequence < self.wanted:  # a consumer may miss the last message while servers change
+                    raise Gone("the consumer stands still")
                 continue
+            idle = 0
             words = back.split(".")
             sequence, delivered = int(words[-4]), int(words[-3])
             if delivered != expected:
