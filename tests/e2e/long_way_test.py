@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from support import BIN, ROOT, main
+from support import BIN, ROOT, main, wait_for
 from torture.arena import CannotBeDone
 from torture.case import AttackCase
 from torture.disks import command
@@ -45,8 +45,10 @@ class LongWay(AttackCase):
 
     def test_a_short_way_is_left_as_it_is(self):
         self.go(0, ["reno"])
-        said, errors = self.report()
-        self.assertEqual((said["congestion_control"], "refused" in errors), ("reno", False))
+        # On a busy machine any way may be long for a moment.
+        _, errors = wait_for(lambda: next((it for it in [self.report()] if it[0]["congestion_control"] == "reno"), None),
+                             "a short way")
+        self.assertNotIn("refused", errors)
         self.assertEqual(self.report("--congestion", "cubic")[0]["congestion_control"], "cubic")
 
     def test_where_a_route_insists_it_is_refused_and_no_sysctl_is_named(self):
