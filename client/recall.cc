@@ -83,8 +83,8 @@ std::variant<std::optional<SavedTransfer>, Problem> recall(const Options& option
   if (unread != 0 && !options.restart) return cannot_recall(options, unread);
   if (saved && !options.restart) {
     bool is_known = true;
-    const int unlike = saved->bookmarks.empty() ? 0 : source.knows(saved->bookmarks.back(), is_known);
-    if (unlike != 0) return cannot_compare(options, unlike);
+    const int uncompared = saved->bookmarks.empty() ? 0 : source.knows(saved->bookmarks.back(), is_known);
+    if (uncompared != 0) return cannot_compare(options, uncompared);
     if (is_known) {
       const int refusal = state.keep();
       if (refusal == 0) return saved;

@@ -6,7 +6,7 @@ import time
 
 import credentials
 import wire
-from support import TestCase, descriptors, main, wait_for
+from support import TestCase, descriptors, descriptors_at_rest, main, wait_for
 from wire import Peer, frame
 
 ZERO = bytes(16)
@@ -18,7 +18,7 @@ class BadInput(TestCase):
         self.served = self.daemon("[session]\nhandshake_timeout = \"1s\"\n[store]\nsegment_size = \"1MiB\"\n"
                                   "[log]\nlevel = \"debug\"\n")
         self.assert_served(self.served)
-        self.before = descriptors(self.served.pid)
+        self.before = descriptors_at_rest(self.served)
 
     def peer(self):
         peer = Peer(self.served.port)
@@ -35,8 +35,8 @@ class BadInput(TestCase):
             self.assertIn(word, lines[0])
 
     def assert_unharmed(self):
-        wait_for(lambda: descriptors(self.served.pid) <= self.before,
-                 lambda: "%d descriptors at first, there are %d" % (self.before, descriptors(self.served.pid)))
+        wait_for(lambda: descriptors(self.served.pid) == self.before,
+                 lambda: "%d descriptors, there are %d" % (self.before, descriptors(self.served.pid)))
         self.assertIsNone(self.served.process.poll())
         self.assert_served(self.served)
 

@@ -9,8 +9,8 @@ import subprocess
 import time
 
 import wire
-from support import (BIN, Feeder, TestCase, descriptors, die_with_us, link_of, main, numbered_lines, size_of, unused_port,
-                     wait_for)
+from support import (BIN, Feeder, TestCase, descriptors, descriptors_at_rest, die_with_us, link_of, main,
+                     numbered_lines, size_of, unused_port, wait_for)
 from wire import Peer, frame
 
 MISTAKES = '''\
@@ -240,7 +240,7 @@ class Run(TestCase):
         self.assert_served(daemon, client="many")  # its log is open from now on
         log = daemon.inbox("many")
         first = log.read_bytes()
-        before = descriptors(daemon.pid)
+        before = descriptors_at_rest(daemon)
         for batch in range(10):
             peers = [Peer(daemon.port) for _ in range(100)]
             terms = [peer.shake_hands(client_id=b"many") for peer in peers]
@@ -249,7 +249,7 @@ class Run(TestCase):
             for peer, term in zip(peers, terms):
                 peer.finish(term.session, 1)
                 peer.close()
-        wait_for(lambda: descriptors(daemon.pid) <= before, lambda: "%d descriptors, not %d" % (before, descriptors(daemon.pid)))
+        wait_for(lambda: descriptors(daemon.pid) == before, lambda: "%d descriptors, not %d" % (before, descriptors(daemon.pid)))
         self.assert_arrives(log, first + b"one\n" * 1000)
 
 

@@ -10,8 +10,8 @@ import time
 import unittest
 
 import wire
-from support import (BIN, LONG, SANITIZED, TestCase, descriptors, die_with_us, main, numbered_lines, size_of,
-                     wait_for)
+from support import (BIN, LONG, SANITIZED, TestCase, descriptors, descriptors_at_rest, die_with_us, main,
+                     numbered_lines, size_of, wait_for)
 from wire import Peer, frame
 
 MIB = 1 << 20
@@ -67,7 +67,7 @@ class Attack(TestCase):
         """A daemon that has served somebody; what it has of everything then."""
         daemon = self.daemon(config, **options)
         self.assert_served(daemon)
-        self.before = descriptors(daemon.pid)
+        self.before = descriptors_at_rest(daemon)
         return daemon
 
     def assert_served_within(self, daemon, seconds):
@@ -80,7 +80,7 @@ class Attack(TestCase):
             self.assertLess(used, most)
 
     def assert_as_before(self, daemon):
-        wait_for(lambda: descriptors(daemon.pid) <= self.before,
+        wait_for(lambda: descriptors(daemon.pid) == self.before,
                  lambda: "%d descriptors, there are %d" % (self.before, descriptors(daemon.pid)))
         self.assertIsNone(daemon.process.poll())
         self.assert_served_within(daemon, 5)
@@ -154,7 +154,7 @@ class Descriptors(Attack):
         daemon.command = lambda: ["prlimit", "--nofile=%d:%d" % (count, count)] + command()
         daemon.start()
         self.assert_served(daemon)
-        self.before = descriptors(daemon.pid)
+        self.before = descriptors_at_rest(daemon)
         return daemon
 
     def test_more_clients_than_descriptors_and_the_store_still_has_its_own(self):
@@ -197,7 +197,7 @@ class Descriptors(Attack):
             # The making of its log needs others for a moment, and so does the checkpoint that syncs the new name.
             wait_for(lambda: size_of(daemon.inbox("established")) > 0, "the message")
             time.sleep(CHECKPOINT)
-            wait_for(lambda: descriptors(daemon.pid) <= self.before + 2, "a descriptor for the client and one for its log")
+            wait_for(lambda: descriptors(daemon.pid) == self.before + 2, "a descriptor for the client and one for its log")
             limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (self.first_free(daemon), limits[1]))
             waiting = self.sender(daemon, "-m", "patient", client="bystander")

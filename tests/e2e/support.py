@@ -69,6 +69,24 @@ def descriptors(pid):
     return sum(not name.endswith(".seg") for name in map(link_of, pathlib.Path("/proc/%d/fd" % pid).iterdir()))
 
 
+def descriptors_at_rest(daemon):
+    """As descriptors(), with no connection and nothing that it opens for a moment."""
+    wait_for(lambda: not any(connected_to(daemon.port)), "connections to be closed")
+    counts = []
+    for _ in range(5):
+        counts.append(descriptors(daemon.pid))
+        time.sleep(0.02)
+    return min(counts)
+
+
+def connected_to(port):
+    """The inodes of the sockets that a program has open at this end of a connection, from /proc/net/tcp."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_, inode = line.split()[:10]
+        if int(local.split(":")[1], 16) == port and state != "0A" and inode != "0":  # neither listening nor given up
+            yield inode
+
+
 def link_of(path):
     """Where it leads to, or nothing if it is gone by now."""
     try:
@@ -79,13 +97,14 @@ def link_of(path):
 
 def unused_port():
     """Below those that outgoing connections have: one that the kernel hands out may be somebody else's a moment later, and twice ours."""
-    while True:
+    for _ in range(1000):
         port = random.SystemRandom().randrange(10000, 32768)
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port
         except OSError:
             continue
+    raise AssertionError("no port is free")
 
 
 class Daemon:
