@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,9 +37,11 @@ bool can_go_through_cache(int fd) {
   return (flags & O_DIRECT) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
-int write_all(int fd, ByteView bytes, std::uint64_t offset) {
+// `flags` as of pwritev2(2): with RWF_APPEND it is written at the end, wherever that is by then.
+int write_all(int fd, ByteView bytes, std::uint64_t offset, int flags = 0) {
   while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+    const ssize_t count = ::pwritev2(fd, &part, 1, static_cast<off_t>(offset), flags);
     if (count < 0 && (errno == EINTR || can_go_through_cache(fd))) continue;
     if (count < 0) return errno;
     bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -89,19 +92,12 @@ int open_file(FileOp& op, int flags) {
   return 0;
 }
 
-// Appends by position taken from the file itself; one writer, so nobody comes between.
-int append_bytes(int fd, ByteView bytes) {
-  FileStatus status;
-  if (const int error = file_status(fd, status)) return error;
-  return write_all(fd, bytes, status.size);
-}
-
-int copy_file(const FileOp& op, std::uint64_t offset) {
+int copy_file(const FileOp& op, std::uint64_t offset, int flags = 0) {
   Bytes buffer(std::min<std::uint64_t>(op.size, kCopySize));
   for (std::uint64_t at = 0; at < op.size; at += kCopySize) {
     const auto chunk = std::span(buffer).first(std::min<std::uint64_t>(op.size - at, kCopySize));
     if (const int error = read_all(op.source->handle, chunk, at)) return error;
-    if (const int error = write_all(op.file->handle, chunk, offset + at)) return error;
+    if (const int error = write_all(op.file->handle, chunk, offset + at, flags)) return error;
   }
   return 0;
 }
@@ -240,12 +236,9 @@ int run_operation(FileOp& op) {
     case Kind::write:
       if (op.is_past_cache) set_past_cache(fd);
       return write_all(fd, op.bytes, op.offset);
-    case Kind::append: return append_bytes(fd, op.bytes);
-    case Kind::append_file: {
-      FileStatus status;
-      if (const int error = file_status(fd, status)) return error;
-      return copy_file(op, status.size);
-    }
+    // Somebody may cut a log of the inbox at any moment: a position that was asked for before would leave a hole in it.
+    case Kind::append: return write_all(fd, op.bytes, 0, RWF_APPEND);
+    case Kind::append_file: return copy_file(op, 0, RWF_APPEND);
     case Kind::write_file: return copy_file(op, op.offset);
     case Kind::zero_fill: return zero_fill(fd, op.size);
     case Kind::sync_data: return negative_to_errno(::fdatasync(fd));

@@ -2,10 +2,14 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "daemon/uv_disk.h"
 
@@ -66,4 +70,27 @@ TEST_CASE("disk: past the cache or through it, a part of a page is written as it
           file_op::write(scratch.file, 13, as_bytes("de"))};
   CHECK(run_file_operations(job).ok());
   CHECK(scratch.read(10, 5) == Bytes{'a', 'b', 'c', 'd', 'e'});
+}
+
+TEST_CASE("disk: what is appended leaves no hole in a file that somebody cuts meanwhile") {
+  Scratch scratch;
+  const int file = scratch.file.handle;
+  std::atomic<bool> is_over{false};
+  std::thread somebody([&] {
+    while (!is_over) {
+      (void)::ftruncate(file, 0);
+      std::this_thread::sleep_for(std::chrono::microseconds(1));  // which is some more
+    }
+  });
+  unsigned holes = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    Job job{file_op::append(scratch.file, as_bytes("x"))};
+    CHECK(run_file_operations(job).ok());
+    char first = 'x';
+    (void)::pread(file, &first, 1, 0);
+    if (first != 'x') ++holes;
+  }
+  is_over = true;
+  somebody.join();
+  CHECK(holes == 0);
 }
