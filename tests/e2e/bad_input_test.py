@@ -15,7 +15,7 @@ ZERO = bytes(16)
 class BadInput(TestCase):
     def setUp(self):
         super().setUp()
-        self.served = self.daemon("[session]\nhandshake_timeout = \"1s\"\n[store]\nsegment_size = \"1MiB\"\n"
+        self.served = self.daemon("[session]\nhandshake_timeout = \"2s\"\n[store]\nsegment_size = \"1MiB\"\n"
                                   "[log]\nlevel = \"debug\"\n")
         self.assert_served(self.served)
         self.before = descriptors_at_rest(self.served)

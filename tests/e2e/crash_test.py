@@ -79,8 +79,8 @@ class Crash(TestCase):
         wait_for(lambda: size_of(log) > len(lines) // 4, "a quarter", interval=0.0005)
         sender.process.kill()
         sender.process.wait()
-        self.assertEqual(daemon.terminate(), 0)
-        arrived = log.read_bytes()
+        self.assert_stops(daemon)
+        arrived = daemon.inbox("client").read_bytes()
         self.assert_same_bytes(arrived, lines[:len(arrived)])
         self.assertTrue(arrived.endswith(b"\n"))
 

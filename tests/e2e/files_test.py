@@ -171,68 +171,61 @@ class Arriving(FilesTest):
 
 
 class Resuming(FilesTest):
-    def interrupt(self, daemon, path, number, *arguments):
-        """A sender that is ended by this signal in the middle of its file."""
-        sender = self.sender(daemon, path, *arguments)
-        parts = daemon.store / "partial"
-        wait_for(lambda: sum(one.stat().st_size for one in parts.iterdir()) > path.stat().st_size // 4, "a quarter of it",
-                 interval=0.001)
-        sender.process.send_signal(number)
+    def halfway(self, daemon, *arguments):
+        """A sender that is in the middle of its file of 60 MiB, until its proxy is told to let the rest go on."""
+        proxy = self.proxy(daemon, hold_at=20 * MIB)
+        sender = self.sender(proxy, *arguments)
+        wait_for(proxy.holds.is_set, "some of it")
+        wait_for(lambda: sum(map(size_of, (daemon.store / "partial").iterdir())) > 10 * MIB, "some of it on the disk")
+        return proxy, sender
+
+    def killed_halfway(self, daemon, path):
+        proxy, sender = self.halfway(daemon, path)
+        sender.process.kill()
         sender.wait()
-        return sender
+        proxy.release()
+        return proxy
 
     def test_an_interrupted_file_goes_on_when_the_same_command_is_run_again(self):
         for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
             daemon = self.daemon(name="daemon-%d" % number)
-            path = self.make("large", 80 * MIB)
-            proxy = self.proxy(daemon)
-            sender = self.sender(proxy, path)
-            wait_for(lambda: proxy.payload_bytes > 20 * MIB, "some of it", interval=0.001)
+            path = self.make("large", 60 * MIB)
+            proxy, sender = self.halfway(daemon, path)
             sender.process.send_signal(number)
+            proxy.release()
             self.assertEqual(sender.wait(), -number)
-            before = proxy.payload_bytes
             again = self.send(proxy, path, "-v")
             self.assertIn("continuing " + str(path) + " after ", again.errors)
             self.assert_same_file(daemon.file("client", "large"), path)
-            self.assertLess(before + (proxy.payload_bytes - before), 80 * MIB + WINDOW + MIB)
+            self.assertLess(proxy.payload_bytes, 60 * MIB + WINDOW + MIB)
 
     def test_restart_begins_anew(self):
         daemon = self.daemon()
         path = self.make("large", 60 * MIB)
-        self.interrupt(daemon, path, signal.SIGKILL)
-        again = self.send(daemon, path, "--restart", "-v")
+        proxy = self.killed_halfway(daemon, path)
+        again = self.send(proxy, path, "--restart", "-v")
         self.assertNotIn("continuing", again.errors)
         self.assert_same_file(daemon.file("client", "large"), path)
 
     def test_a_source_that_changed_in_between_is_sent_anew_and_that_is_said(self):
         daemon = self.daemon()
         path = self.make("large", 60 * MIB)
-        self.interrupt(daemon, path, signal.SIGKILL)
+        proxy = self.killed_halfway(daemon, path)
         with open(path, "r+b") as file:
             file.write(b"changed")
-        again = self.send(daemon, path)
+        again = self.send(proxy, path)
         self.assertIn("changed since it was interrupted; sent from its beginning", again.errors)
         self.assert_same_file(daemon.file("client", "large"), path)
         wait_for(lambda: os.listdir(daemon.store / "partial") == [], "the part to go")
 
     def test_a_source_that_changes_while_it_is_sent_is_given_up(self):
         daemon = self.daemon()
-        path = self.make("growing", 30 * MIB)
-        good = self.make("good", 10)
-        stop = threading.Event()
-
-        def grow():
-            with open(path, "ab") as file:
-                while not stop.is_set():
-                    file.write(b"more")
-                    file.flush()
-                    time.sleep(0.002)
-
-        writer = threading.Thread(target=grow, daemon=True)
-        writer.start()
-        sender = self.send(daemon, path, good, status=65)
-        stop.set()
-        writer.join()
+        path, good = self.make("growing", 60 * MIB), self.make("good", 10)
+        proxy, sender = self.halfway(daemon, path, good)
+        with open(path, "ab") as file:
+            file.write(b"more")
+        proxy.release()
+        self.assertEqual(sender.wait(), 65, sender.errors)
         self.assertIn("changed while it was sent", sender.errors)
         self.assertFalse(daemon.file("client", "growing").exists())
         self.assertTrue(daemon.file("client", "good").exists())
@@ -241,23 +234,22 @@ class Resuming(FilesTest):
     def test_a_source_that_shrinks_while_it_is_sent_is_given_up_and_the_others_arrive(self):
         daemon = self.daemon()
         path, good = self.make("shrinking", 60 * MIB), self.make("good", 10)
-        sender = self.sender(daemon, path, good)
-        parts = daemon.store / "partial"
-        wait_for(lambda: sum(one.stat().st_size for one in parts.iterdir()) > 10 * MIB, "some of it", interval=0.001)
+        proxy, sender = self.halfway(daemon, path, good)
         os.truncate(path, MIB)
+        proxy.release()
         self.assertEqual(sender.wait(), 65, sender.errors)
         self.assertRegex(sender.errors, "shrinking: (became shorter|changed) while it was sent; not sent")
         self.assertFalse(daemon.file("client", "shrinking").exists())
         self.assert_same_file(daemon.file("client", "good"), good)
-        wait_for(lambda: os.listdir(parts) == [], "the part to go")
+        wait_for(lambda: os.listdir(daemon.store / "partial") == [], "the part to go")
 
     def test_a_second_run_of_the_same_transfer_is_told_so(self):
         daemon = self.daemon()
         path = self.make("large", 60 * MIB)
-        first = self.sender(daemon, path)
-        wait_for(lambda: any((daemon.store / "partial").iterdir()), "its part", interval=0.001)
-        second = self.send(daemon, path, status=75)
+        proxy, first = self.halfway(daemon, path)
+        second = self.send(proxy, path, status=75)
         self.assertIn("the same transfer is running already (pid %d)" % first.process.pid, second.errors)
+        proxy.release()
         self.assertEqual(first.wait(), 0, first.errors)
 
     def test_where_nothing_can_be_remembered_a_file_is_sent_all_the_same(self):
@@ -314,7 +306,7 @@ class Killed(FilesTest):
         again = proxy.payload_bytes - total
         print("%d files, %d MiB, %d kills, %d MiB sent again" % (count, total // MIB, killed, again // MIB), end=" ... ")
         self.assertLess(again, (killed + 1) * WINDOW)
-        self.assertEqual(os.listdir(daemon.store / "partial"), [])
+        wait_for(lambda: os.listdir(daemon.store / "partial") == [], "parts that were given up to go")
 
     def size(self, index, count):
         """From nothing to 64 MiB, most of them small."""

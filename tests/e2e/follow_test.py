@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from support import LONG, TestCase, main, numbered_lines, size_of, wait_for
+from support import LONG, TestCase, has_state, main, numbered_lines, size_of, wait_for
 
 
 def make_room(path):
@@ -112,6 +112,10 @@ class Follow(TestCase):
         self.assert_arrives(daemon.inbox("client"), b"one\n")
         return daemon, sender
 
+    def wait_for_state(self):
+        """It knows where it begins."""
+        wait_for(lambda: any(map(has_state, (self.directory / "state").rglob("*"))), "a state")
+
     @staticmethod
     def kill(sender):
         sender.process.kill()
@@ -154,7 +158,7 @@ class Follow(TestCase):
         daemon = self.daemon()
         self.path.write_bytes(b"old\n")
         sender = self.follow(daemon, "--from-end")
-        time.sleep(0.5)
+        self.wait_for_state()
         append(self.path, b"new\n")
         self.assert_arrives(daemon.inbox("client"), b"new\n")
         self.end(sender)
@@ -289,9 +293,7 @@ class Follow(TestCase):
         self.path.touch()
         log = daemon.inbox("client")
         senders = [self.follow(daemon)]
-        # What was rotated away before it began is none of its business.
-        state = self.directory / "state"
-        wait_for(lambda: any(b"CPROTTS1" in path.read_bytes() for path in state.rglob("*") if path.is_file()), "a state")
+        self.wait_for_state()  # what was rotated away before it began is none of its business
         rotations = 10 if LONG else 5
         writer = Writer(self.path, lines, rotations, copytruncate, pause=0.02 if LONG else 0.01)
         killed = []

@@ -174,7 +174,7 @@ class Descriptors(Attack):
         self.assertGreater(told, 0)
         self.assertLess(descriptors(daemon.pid), count)
         self.assertEqual(refused(daemon), told)
-        self.assertEqual(len(daemon.log_lines("there are descriptors for ")), 1)
+        self.assertEqual(len(wait_for(lambda: daemon.log_lines("there are descriptors for "), "the line")), 1)
         # All of them together have fifty logs in the inbox, to be opened now.
         there = peers[:clients - told]
         for peer in there:
@@ -216,7 +216,8 @@ class Descriptors(Attack):
             self.assertLessEqual(len(daemon.log_lines("connections have to wait")), 1 + seconds // 60)
             self.assertIsNone(waiting.process.poll())
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
-            self.assertEqual(waiting.wait(20), 0, waiting.errors)
+            self.assertEqual(waiting.wait(), 0, waiting.errors)
+            wait_for(lambda: daemon.inbox("bystander").read_bytes().endswith(b"\npatient\n"), "its message")
             self.assertGreater(int(metrics(daemon)["cproto_connections_delayed_total"]), 0)
         self.before += 1  # the log
         self.assert_as_before(daemon)
@@ -444,7 +445,8 @@ class StalledDisk(Attack):
         logs = [daemon.inbox("flood-%d" % number) for number in range(min(count, 20))]
         wait_for(lambda: sum(map(size_of, logs)) >= sent * 1001, "what was acknowledged")
         self.assertEqual(sum(map(size_of, logs)), sent * 1001)
-        self.assertGreater(self.throughput(daemon, "after"), before / 3)
+        # What came in is on its way to the disk for a while.
+        wait_for(lambda: self.throughput(daemon, "after") > before / 3, "others to be served as before")
         wait_for(lambda: descriptors(daemon.pid) <= self.before + 25, "the descriptors of connections")
         self.assert_stops(daemon)
 

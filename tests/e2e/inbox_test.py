@@ -79,7 +79,7 @@ class Inbox(TestCase):
             self.assert_arrives(log, b"before\n")
             take_away(log)
             self.send(daemon, "-m", "after")
-            self.assert_arrives(log, b"after\n", timeout=10)
+            self.assert_arrives(log, b"after\n")
             self.assert_same_bytes(log.with_suffix(".1").read_bytes(), b"before\n")
             log.unlink()
 

@@ -45,8 +45,8 @@ class JetStream(TestCase):
         daemon.nats.kill()
         daemon.reader = jetstream.Reader([daemon.nats.port], jetstream.Inbox(daemon.store / "inbox").take)
         self.start_without_stream(daemon)
-        sender = self.sender(daemon, "-m", "early", "-v")
         self.assertIn("no server can be reached", self.wait_log(daemon, "cannot be used")[0])
+        sender = self.sender(daemon, "-m", "early", "-v")
         wait_for(lambda: "cannot be used" in sender.errors, "the sender to say why it waits")
         daemon.nats.start()
         self.assertEqual(sender.wait(), 0, sender.errors)
@@ -62,6 +62,7 @@ class JetStream(TestCase):
         daemon.nats.start()
         self.assertEqual(sender.wait(), 0, sender.errors)
         self.assert_arrives(daemon.inbox("client"), b"before\nmeanwhile\n")
+        wait_for(lambda: len(daemon.log_lines(" is open: ")) > 1, "the second line that it is open")
         self.assertEqual(len(daemon.log_lines("the connection was closed")), 1)
         self.assertLessEqual(len(daemon.log_lines("cannot be used")), 3)  # closed, refused, and perhaps not ready yet
         self.assertEqual(len(daemon.log_lines(" is open: ")), 2)
@@ -110,7 +111,7 @@ class JetStream(TestCase):
 
     def test_a_stream_that_was_removed_is_made_again_and_is_another_store(self):
         daemon = self.daemon()
-        sender = self.sender(daemon, "--lines", "-", "--timeout", "5s", stdin=subprocess.PIPE)
+        sender = self.sender(daemon, "--lines", "-", "--timeout", "15s", stdin=subprocess.PIPE)
         sender.stdin.write(b"one\n")
         sender.stdin.flush()
         wait_for(lambda: size_of(daemon.inbox("client")) == 4, "the first line")

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from support import LONG, TestCase, main, size_of, wait_for
+from support import LONG, TestCase, has_state, main, wait_for
 
 TOOL = "/lib/systemd/systemd-journal-remote"
 BOOT = "0123456789abcdef0123456789abcdef"
@@ -80,7 +80,7 @@ class Journal(TestCase):
         sender = self.sender(daemon, *self.arguments("UNIT=b", "MESSAGE=4", "+", "MESSAGE=1"))
         self.assert_numbers(daemon, [1, 4])
         late = self.sender(daemon, "--from-end", *self.arguments("UNIT=b"))
-        wait_for(lambda: sum(size_of(path) > 0 for path in self.directory.rglob("?" * 16 + ".journal")) == 2, "the second")
+        wait_for(lambda: sum(map(has_state, self.directory.rglob("?" * 16 + ".journal"))) == 2, "the second")
         self.write(range(6, 8), UNIT="b")
         self.assert_numbers(daemon, [1, 4, 6, 7])
         for process in (sender, late):

@@ -372,7 +372,7 @@ class Surroundings(Operator):
         daemon = self.daemon(start=False)
         self.with_sockets(daemon, [("127.0.0.1", 0)])
         self.assert_served(daemon)
-        warning = daemon.log_lines("as cprotod.socket says")
+        warning = wait_for(lambda: daemon.log_lines("as cprotod.socket says"), "the warning")
         self.assertEqual(len(warning), 1)
         self.assertIn("listening on 127.0.0.1:%d" % daemon.port, warning[0])
         self.assertIn("[listen] says 127.0.0.1:0", warning[0])
@@ -396,7 +396,7 @@ class Surroundings(Operator):
         self.with_sockets(daemon, [("0.0.0.0", 0)])
         self.assert_served(daemon)
         self.assertEqual(daemon.log_lines("other hosts can't reach it"), [])
-        self.assertEqual(len(daemon.log_lines("other hosts send unencrypted")), 1)
+        self.assertEqual(len(wait_for(lambda: daemon.log_lines("other hosts send unencrypted"), "the line")), 1)
 
     def test_too_few_descriptors_are_said(self):
         daemon = self.daemon(start=False)
@@ -411,7 +411,8 @@ class Surroundings(Operator):
             daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                               preexec_fn=few)
         self.assert_served(daemon)
-        self.assertEqual(len(daemon.log_lines("limits.connections is 10,000, but only 1,024 descriptors may be open")), 1)
+        self.assertEqual(len(wait_for(
+            lambda: daemon.log_lines("limits.connections is 10,000, but only 1,024 descriptors may be open"), "the line")), 1)
 
     def test_a_store_in_memory_is_a_warning(self):
         if not os.access("/dev/shm", os.W_OK):

@@ -1,4 +1,4 @@
-"""A TCP proxy between client and daemon that reads the frames as they pass, and can cut the connection."""
+"""A TCP proxy between client and daemon that reads the frames as they pass, and can hold or cut the connection."""
 import socket
 import struct
 import threading
@@ -10,11 +10,16 @@ class Proxy:
     """Listens on `port`, forwards to `upstream`. Counts what goes over the wire, on all connections together.
 
     cut_after: numbered frames after which a connection is reset, one entry for each connection; then none is.
+    hold_at: bytes of payload behind which nothing of the client goes on until release(), so that it is in the middle of what it
+    sends if that is a window longer.
     """
 
-    def __init__(self, upstream, cut_after=()):
+    def __init__(self, upstream, cut_after=(), hold_at=None):
         self.upstream = upstream
         self.cuts = list(cut_after)
+        self.hold_at = hold_at
+        self.holds = threading.Event()
+        self.released = threading.Event()
         self.lock = threading.Lock()
         self.frames = 0          # numbered frames that came from the client
         self.payload_bytes = 0   # their payloads
@@ -27,7 +32,11 @@ class Proxy:
         self.threads = [threading.Thread(target=self.accept, daemon=True)]
         self.threads[0].start()
 
+    def release(self):
+        self.released.set()
+
     def close(self):
+        self.release()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         with self.lock:
@@ -109,6 +118,10 @@ class Link:
             self.proxy.frames += 1
             self.proxy.payload_bytes += len(frame.payload)
             self.proxy.in_flight_max = max(self.proxy.in_flight_max, self.number - self.durable)
+            is_there = self.proxy.hold_at is not None and self.proxy.payload_bytes >= self.proxy.hold_at
+        if is_there:
+            self.proxy.holds.set()
+            self.proxy.released.wait()
 
     def from_server(self, frame):
         if frame.type == wire.SYN_ACK:

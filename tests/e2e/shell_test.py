@@ -180,9 +180,9 @@ ROWS = [
         r"a is being followed already \(pid \d+\)\ninterrupted by SIGTERM; 1 line is acknowledged.*",
         lands={"messages.log": "I am a\n"}),
     Row("a server whose disk is full is waited for",
-        "yes | head -c 9M >yes; cproto-send -s $FULL --lines yes --timeout 1s", 75,
+        "yes | head -c 9M >yes; cproto-send -s $FULL --lines yes --timeout 3s", 75,
         rf"{AT} says: (the server's disk is full|disk below its floor) .*; [\d,]+ lines are durable; next try in .*\n"
-        r"nothing became durable for 1 s \((the server's disk is full|disk below its floor) .*\); .* lines read are; the same command continues"),
+        r"nothing became durable for 3 s \((the server's disk is full|disk below its floor) .*\); .* lines read are; the same command continues"),
 
     # 76: something else.
     Row("SSH does not speak cproto",

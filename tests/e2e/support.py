@@ -64,6 +64,14 @@ def size_of(path):
         return 0
 
 
+def has_state(path):
+    """Whether a cproto-send has written there what it goes on from."""
+    try:
+        return b"CPROTTS1" in path.read_bytes()
+    except OSError:
+        return False
+
+
 def descriptors(pid):
     """How many it has, beside those of the journal: of segments there are as many as delivery ever lagged behind."""
     return sum(not name.endswith(".seg") for name in map(link_of, pathlib.Path("/proc/%d/fd" % pid).iterdir()))
@@ -150,12 +158,14 @@ class Daemon:
         if self.nats and not self.nats.is_up():
             self.nats.start()
             self.reader = self.reader or jetstream.Reader([self.nats.port], jetstream.Inbox(self.store / "inbox").take)
+        # One that is managed delivers to the end as long as its disk moves, when it is told to stop; nobody hears it here.
+        environment = {"NOTIFY_SOCKET": str(self.directory / "nobody"), **os.environ}
         deadline = time.monotonic() + timeout
         while True:
             begin = size_of(self.log)
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                preexec_fn=die_with_us)
+                                                preexec_fn=die_with_us, env=environment)
             if self.listens(begin, deadline):
                 credentials.on_started(self)
                 return self
@@ -438,7 +448,7 @@ class ShellCase(TestCase):
         def landed():
             return {str(path.relative_to(inbox)): path.read_text(errors="surrogateescape")
                     for path in inbox.rglob("*") if path.is_file()}
-        wait_for(lambda: landed() == (lands or {}), lambda: "%s, but %s" % (lands, landed()), timeout=10)
+        wait_for(lambda: landed() == (lands or {}), lambda: "%s, but %s" % (lands, landed()))
 
 
 # What SYN-ACK says of it (PROTOCOL §3.3).

@@ -418,7 +418,7 @@ class Hostile(Tls):
         self.send(daemon, *self.certificate_of("web-1"), "-m", "x", client=None)
 
     def test_a_thousand_handshakes_at_once_are_all_answered_and_a_session_goes_on_between(self):
-        daemon = self.certificate_daemon(config="[limits]\nconnections_per_address = 2000\nhandshakes_pending = 2000\n")
+        daemon = self.certificate_daemon(config="[session]\nhandshake_timeout = \"60s\"\n[limits]\nconnections_per_address = 2000\nhandshakes_pending = 2000\n")
         established = self.peer(daemon)
         session = established.shake_hands(client_id=b"peer").session
         context = self.context()

@@ -243,7 +243,8 @@ class Service(unittest.TestCase):
                 run("systemctl", "restart", killed)
 
         def messages():
-            return [json.loads(line)["MESSAGE"].encode() for line in arrived.read_bytes().splitlines()]
+            whole = arrived.read_bytes().rpartition(b"\n")[0]  # the last line may just be written
+            return [json.loads(line)["MESSAGE"].encode() for line in whole.splitlines()]
 
         wait_for(lambda: arrived.exists() and len(messages()) >= count, lambda: "%d entries" % len(messages()), timeout=120,
                  interval=0.5)
@@ -326,11 +327,12 @@ class Service(unittest.TestCase):
         CONFIG.write_text(self.shipped.replace("#connections = 10000", "connection = 1"))
         since = now()
         run("systemctl", "reload", "cprotod", status=1)
-        self.assertIn('did you mean "connections"?', journal(since=since))
-        self.assertIn("not reloaded", journal(since=since))
+        wait_for(lambda: 'did you mean "connections"?' in journal(since=since), "the mistake")
+        wait_for(lambda: "not reloaded" in journal(since=since), "what became of it")
         self.assertEqual((show("ActiveState"), self.pid()), ("active", pid))
         load.finish(self)
-        self.assertEqual(len(journal("CPROTO_CLIENT=reloaded").splitlines()), 1)  # one line: its session stayed
+        lines = wait_for(lambda: journal("CPROTO_CLIENT=reloaded").splitlines(), "its line")
+        self.assertEqual(len(lines), 1)  # its session stayed
 
     def test_keys_are_made_and_taken_away_while_it_runs_and_are_for_root_and_it_alone(self):
         def put_back():
@@ -397,7 +399,7 @@ class Service(unittest.TestCase):
         since = now()
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: self.pid() not in (0, pid), "another process", 60)
-        self.assertIn("Watchdog timeout", journal(since=since))
+        wait_for(lambda: "Watchdog timeout" in journal(since=since), "what the service manager says of it")
         load.finish(self)
 
     def test_the_socket_of_systemd_is_taken(self):
@@ -424,9 +426,7 @@ class Service(unittest.TestCase):
         CONFIG.write_text('[store]\ndirectory = "/srv/cproto/store"\nsegment_size = "8MiB"\n')
         since = now()
         run("systemctl", "restart", "cprotod", status=1)
-        said = journal(since=since)
-        self.assertIn("/srv/cproto/store", said)
-        self.assertIn("add  [Service] ReadWritePaths=/srv/cproto/store", said)
+        wait_for(lambda: "add  [Service] ReadWritePaths=/srv/cproto/store" in journal(since=since), "the drop-in to write")
         self.assertEqual(show("ExecMainStatus"), "77")
         self.assertEqual(show("NRestarts"), "0")  # a restart would not help
         drop_in("disk.conf", "ReadWritePaths=/srv/cproto\n")
@@ -443,13 +443,14 @@ class Service(unittest.TestCase):
         try:
             waiting = subprocess.Popen(["cproto-send", "-i", "cold", "-m", "after"])
             wait_for(lambda: "has not returned for" in show("StatusText"), "STATUS= to say so", 40)
-            self.assertIn("nothing is acknowledged until it does", journal(since=since))
+            wait_for(lambda: "nothing is acknowledged until it does" in journal(since=since), "the journal to say so")
             self.assertIn("waits: fdatasync on", run("cprotoctl", "why", "cold"))
         finally:
             run("fsfreeze", "-u", "/srv/cproto")
         self.assertEqual(waiting.wait(60), 0)
         wait_for(lambda: "answers again" in journal(since=since), "that it is over")
-        wait_for(lambda: self.other_inbox("cold").read_bytes() == b"before\nafter\n", "both messages")
+        wait_for(lambda: size_of(self.other_inbox("cold")) == len(b"before\nafter\n"), "both messages")
+        self.assertEqual(self.other_inbox("cold").read_bytes(), b"before\nafter\n")
         wait_for(lambda: show("StatusText").startswith("listening"), "STATUS= to be well again")
         self.assertEqual(self.pid(), pid)
 
@@ -483,9 +484,8 @@ class Service(unittest.TestCase):
         self.configure("[listen]\nport = 514\n")
         since = now()
         run("systemctl", "restart", "cprotod", status=1)
-        said = journal(since=since)
-        self.assertIn("add  [Service] AmbientCapabilities=CAP_NET_BIND_SERVICE", said)
-        line = re.search(r"\[Service\] (.*)", said).group(1)
+        line = wait_for(lambda: re.search(r"add  \[Service\] (AmbientCapabilities=CAP_NET_BIND_SERVICE.*)", journal(since=since)),
+                        "the drop-in to write").group(1)
         drop_in("port.conf", "\n".join(line.split()) + "\n")
         self.addCleanup(remove_drop_in, "port.conf")
         run("systemctl", "reset-failed", "cprotod")
@@ -529,9 +529,8 @@ class Service(unittest.TestCase):
 
     def test_the_watchdog_restarts_what_stands_still(self):
         wait_for(lambda: int(show("NRestarts", "stuck")) > 0, lambda: run("systemctl", "status", "stuck", status=None), 90)
-        said = journal(unit="stuck")
-        self.assertIn("nothing is done about it: a bug in cprotod", said)
-        self.assertIn("Watchdog timeout", said)
+        for words in ("nothing is done about it: a bug in cprotod", "Watchdog timeout"):
+            wait_for(lambda: words in journal(unit="stuck"), words)
         wait_for(lambda: size_of("/tmp/stuck/inbox/stuck/messages.log"), "the message that waited for it")
         run("systemctl", "stop", "stuck")
 
@@ -561,7 +560,7 @@ class Service(unittest.TestCase):
         run("dpkg", "-i", package("cprotod"))
         self.wait_active()
         self.assertEqual(CONFIG.read_text(), self.shipped)
-        self.assertIn("recovered", journal(since=since))
+        wait_for(lambda: "recovered" in journal(since=since), "what it found")
         self.assertNotIn("created a new store", journal(since=since))
         self.check_served("web-1")
         run("dpkg", "-P", "cproto-send")

@@ -43,6 +43,8 @@ def stopped_and_judged(daemon, load, timeout=120):
     status = daemon.terminate(timeout)
     if status != 0:
         problems.append("cprotod ended with %d" % status)
+    if daemon.reader:
+        daemon.reader.catch_up()
     tally = Tally(problems=problems)
     tally.add(load.judge())
     return tally

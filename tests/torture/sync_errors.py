@@ -40,6 +40,7 @@ def injected(arena, count):
         if tracer.poll() is not None:
             raise CannotBeDone("strace cannot attach here: %s" % tracer.stderr.read().decode().strip())
         wait_until_told(load, daemon)
+        load.run(0.5)  # what was acknowledged before is heard of
         acknowledged = load.acknowledged()
         load.run(0.5)
         if load.acknowledged() != acknowledged:
