@@ -406,6 +406,8 @@ void Inbox::add_writes(Instant now, const Journal& journal, Job& job) {
     }
     if (log->state == InboxLog::State::ready && !log->is_rewriting)
       job.push_back(file_op::expect_identity(log->path, log->identity));
+    // Its owner may have cut it, as one does with a full disk: to write behind its end would leave a hole.
+    if (log->is_rewriting) job.push_back(file_op::expect_size(log->file, log->length, statuses_[shares_.size()]));
     std::uint64_t at = log->length;
     for (LogChunk& chunk : log->pending) {
       if (chunk.part && chunk.part->written > 0) {
@@ -432,6 +434,9 @@ void Inbox::on_written(Instant now, JobResult result) {
     }
     if (result.error == ESTALE && log.state == InboxLog::State::ready) {
       leave(log);
+    } else if (result.error == ERANGE && log.is_rewriting) {
+      log.is_rewriting = is_recovering_;
+      go_on_at_end(log, statuses_[i].size);
     } else if (!is_short_of_descriptors(now, result.error)) {
       log.is_rewriting = true;  // part of it may be there
       block(log, now, result.error, "writing");
@@ -486,12 +491,15 @@ void Inbox::complete(InboxLog& log, Instant now) {
   log.trouble.clear();
   log.last_written = idle_since_ = now;
   const bool was_rewriting = std::exchange(log.is_rewriting, is_recovering_);
-  if (was_rewriting || log.identity.size == log.length) return;
-  log_.warn(LogEvent::inbox_changed,
-            log.path + (log.identity.size < log.length ? " became shorter" : " was written to by somebody else") +
-                "; going on at its end",
-            fields_of(log));
-  log.length = log.identity.size;
+  if (!was_rewriting && log.identity.size != log.length) go_on_at_end(log, log.identity.size);
+}
+
+void Inbox::go_on_at_end(InboxLog& log, std::uint64_t size) {
+  log_.warn(
+      LogEvent::inbox_changed,
+      log.path + (size < log.length ? " became shorter" : " was written to by somebody else") + "; going on at its end",
+      fields_of(log));
+  log.length = size;
   wants_checkpoint_ = true;
 }
 

@@ -127,6 +127,7 @@ class Inbox {
   void count_shares();
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
+  void go_on_at_end(InboxLog& log, std::uint64_t size);
   void keep_spare(std::vector<LogChunk>& written);
   InboxLog& follow(std::unique_ptr<InboxLog>& log);
   void leave(InboxLog& log);

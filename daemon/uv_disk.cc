@@ -264,6 +264,10 @@ int run_operation(FileOp& op) {
       if (const int error = path_status(op.path, status)) return error;
       return status.device == op.status->device && status.inode == op.status->inode ? 0 : ESTALE;
     }
+    case Kind::expect_size: {
+      if (const int error = file_status(fd, *op.status)) return error;
+      return op.status->size < op.size ? ERANGE : 0;
+    }
     case Kind::list: return list_directory(op.path, *op.names);
     case Kind::reserve: return reserve(fd, op);
     case Kind::share: return share(fd, op.path);

@@ -369,7 +369,8 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::share:
     case Kind::finish:
     case Kind::drop_cached:
-    case Kind::status: break;
+    case Kind::status:
+    case Kind::expect_size: break;
   }
   if (!inode) return EBADF;
   switch (op.kind) {
@@ -412,6 +413,7 @@ int MemoryDisk::run_operation(FileOp& op) {
       inode->attributes = {op.mode & 0777, op.mtime};
       return 0;
     case Kind::status: *op.status = status_of(inode); return 0;
+    case Kind::expect_size: *op.status = status_of(inode); return op.status->size < op.size ? ERANGE : 0;
     case Kind::open:
     case Kind::open_to_read:
     case Kind::create:

@@ -425,6 +425,27 @@ TEST_CASE("delivery: a log that became shorter is continued at its end, and that
   CHECK(end.log.count("became shorter") == 1);
 }
 
+TEST_CASE("delivery: a log that is cut while it cannot be written is continued at its end, and that is said") {
+  OpenStore end;
+  end.send("a longer line");
+  end.rest();
+  int error = ENOSPC;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return (op.kind == FileOp::Kind::append || op.kind == FileOp::Kind::write) && path == kLog ? error : 0;
+  };
+  end.send("b");
+  SUBCASE("at once") {}
+  SUBCASE("and the daemon was killed") { end.restart(); }
+  end.disk.truncate_file(kLog, 0);
+  error = 0;
+  end.run(11s);
+  CHECK(end.log_text() == "b\n");
+  CHECK(end.log.contains("became shorter"));
+  end.send("c");
+  CHECK(end.log_text() == "b\nc\n");
+  CHECK(end.log.count("became shorter") == 1);
+}
+
 TEST_CASE("delivery: what somebody else wrote to a log stays") {
   OpenStore end;
   end.send("a");

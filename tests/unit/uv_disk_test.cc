@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "daemon/uv_disk.h"
 
@@ -93,4 +95,14 @@ TEST_CASE("disk: what is appended leaves no hole in a file that somebody cuts me
   is_over = true;
   somebody.join();
   CHECK(holes == 0);
+}
+
+TEST_CASE("disk: a file that is smaller than expected is told, with its size") {
+  Scratch scratch;
+  FileStatus status;
+  for (const auto& [expected, error] : {std::pair{2u, 0}, {3u, 0}, {4u, ERANGE}}) {
+    Job job{file_op::write(scratch.file, 0, as_bytes("abc")), file_op::expect_size(scratch.file, expected, status)};
+    CHECK(run_file_operations(job).error == error);
+    CHECK(status.size == 3);
+  }
 }
