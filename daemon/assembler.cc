@@ -297,11 +297,14 @@ Instant Assembler::next_deadline(Instant now) const {
 }
 
 void Assembler::add_closes(Job& job, std::vector<std::shared_ptr<File>>& files) {
-  for (auto& [session, unfinished] : unfinished_) {
-    if (!unfinished.assembly.part || !unfinished.assembly.part->file.is_open()) continue;
-    files.push_back(std::make_shared<File>(std::exchange(unfinished.assembly.part->file, {})));
+  const auto close = [&](const std::shared_ptr<Part>& part) {
+    if (!part || !part->file.is_open()) return;
+    files.push_back(std::make_shared<File>(std::exchange(part->file, {})));
     job.push_back(file_op::close(*files.back()));
-  }
+  };
+  for (const auto& [session, unfinished] : unfinished_) close(unfinished.assembly.part);
+  for (const auto* parts : {&done_parts_, &going_parts_})
+    for (const auto& part : *parts) close(part);
 }
 
 // --- checkpoints ---

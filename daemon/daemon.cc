@@ -133,7 +133,9 @@ Daemon::~Daemon() {
   if (signals_started_)
     for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
   reactor_.set_after_round({});
-  health_.reset();  // jobs that still come back find nobody
+  disk_.end();                             // what its jobs point at is the store's
+  uv_run(reactor_.loop(), UV_RUN_NOWAIT);  // and connections that are being closed still speak to it
+  health_.reset();
   store_.reset();
   stream_.reset();
   uv_run(reactor_.loop(), UV_RUN_NOWAIT);

@@ -69,6 +69,7 @@ struct FileOp {
     status,          // of the open file into `status`
     status_of_path,  // of `path` into `status`; not there is fine (exists = false)
     expect_identity,  // fails with ESTALE if `path` is not the file with `status`'s device and inode
+    expect_kept,      // fails with ESTALE if `path` is another file or none, and the open one has no name but one
     expect_size,      // as status; fails with ERANGE if the file is smaller than `size`
     list,             // the names in the directory `path` into `names`
     reserve,          // space for `size` bytes; ENOSPC if there is none, or if less than `keep_free` bytes would stay
@@ -249,6 +250,11 @@ inline FileOp status_of_path(std::string path, FileStatus& status) {
 inline FileOp expect_identity(std::string path, FileStatus& status) {
   FileOp op = status_of_path(std::move(path), status);
   op.kind = Kind::expect_identity;
+  return op;
+}
+inline FileOp expect_kept(File& file, std::string path) {
+  FileOp op = on_path(Kind::expect_kept, std::move(path));
+  op.file = &file;
   return op;
 }
 inline FileOp expect_size(File& file, std::uint64_t size, FileStatus& status) {

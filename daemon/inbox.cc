@@ -214,8 +214,12 @@ std::unique_ptr<InboxLog>& Inbox::place_of(const std::string& client_id, const s
   return log;
 }
 
+// Recovering: what this batch has for the name is in a file before this one, which was removed since.
+bool Inbox::was_before(const InboxLog& log) const { return is_recovering_ && batch_ < log.from; }
+
 // USER.md, "The inbox": text is the message and one LF; binary is u32 length, u32 CRC-32, bytes.
 void Inbox::put(InboxLog& log, MessageKind kind, ByteView payload) {
+  if (was_before(log)) return;
   Bytes& out = log.tail();
   if (kind == MessageKind::binary) {
     ByteWriter writer(out);
@@ -230,6 +234,7 @@ void Inbox::put(InboxLog& log, MessageKind kind, ByteView payload) {
 }
 
 void Inbox::put(InboxLog& log, Assembly& assembly) {
+  if (was_before(log)) return;
   const std::size_t in_memory = assembly.bytes.size();
   if (assembly.kind == MessageKind::binary) {
     ByteWriter writer(log.tail());
@@ -387,7 +392,8 @@ void Inbox::block(InboxLog& log, Instant now, int error, const char* doing) {
 void Inbox::close_file(InboxLog& log) {
   if (!log.file.is_open()) return;
   const auto file = std::make_shared<File>(std::exchange(log.file, {}));
-  disk_.submit({file_op::close(*file)}, [file](JobResult) {});
+  // Its second name, if it has one by now, would keep its space when it is removed.
+  disk_.submit({file_op::close(*file), file_op::remove(log.link)}, [file](JobResult) {});
 }
 
 // --- writing ---
@@ -406,8 +412,12 @@ void Inbox::add_writes(Instant now, const Journal& journal, Job& job) {
     }
     if (log->state == InboxLog::State::ready && !log->is_rewriting)
       job.push_back(file_op::expect_identity(log->path, log->identity));
-    // Its owner may have cut it, as one does with a full disk: to write behind its end would leave a hole.
-    if (log->is_rewriting) job.push_back(file_op::expect_size(log->file, log->length, statuses_[shares_.size()]));
+    // Its owner may have removed or cut it, as one does with a full disk: what is written again would go with it, or
+    // leave a hole.
+    if (log->state == InboxLog::State::ready && log->is_rewriting && !is_recovering_)
+      job.push_back(file_op::expect_kept(log->file, log->path));
+    job.push_back(file_op::expect_size(log->file, log->is_rewriting ? log->length : 0, statuses_[shares_.size()]));
+    const std::size_t writes = job.size();
     std::uint64_t at = log->length;
     for (LogChunk& chunk : log->pending) {
       if (chunk.part && chunk.part->written > 0) {
@@ -420,7 +430,7 @@ void Inbox::add_writes(Instant now, const Journal& journal, Job& job) {
       at += chunk.bytes.size();
     }
     job.push_back(file_op::status(log->file, statuses_[shares_.size()]));
-    shares_.push_back({log, job.size()});
+    shares_.push_back({log, writes, job.size()});
   }
 }
 
@@ -438,7 +448,10 @@ void Inbox::on_written(Instant now, JobResult result) {
       log.is_rewriting = is_recovering_;
       go_on_at_end(log, statuses_[i].size);
     } else if (!is_short_of_descriptors(now, result.error)) {
-      log.is_rewriting = true;  // part of it may be there
+      if (result.operation >= shares_[i].writes) {  // part of it may be there
+        if (!log.is_rewriting && statuses_[i].size != log.length) go_on_at_end(log, statuses_[i].size);
+        log.is_rewriting = true;
+      }
       block(log, now, result.error, "writing");
     }
     break;  // the shares behind it were not run
@@ -459,6 +472,9 @@ void Inbox::keep_spare(std::vector<LogChunk>& written) {
 
 // It was renamed or removed. It keeps what it has; what is pending goes to a new one of its name.
 void Inbox::leave(InboxLog& log) {
+  if (!log.trouble.empty())
+    log_.info(LogEvent::inbox_writable, log.path + " was renamed or removed; what waited goes to a new one",
+              fields_of(log));
   std::unique_ptr<InboxLog>& place = logs_.at(log.client_id + "/" + log.name);
   auto fresh = std::make_unique<InboxLog>();
   fresh->client_id = log.client_id;
@@ -677,8 +693,9 @@ void Inbox::on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& 
   std::erase_if(logs_, [&](auto& one) { return closes(*one.second) && !one.second->is_queued; });
   std::erase_if(left_, [&](const auto& log) { return closes(*log); });
   for (const auto& part : std::exchange(going_asides_, {})) {
-    files.push_back(std::make_shared<File>(std::exchange(part->file, {})));
     job.push_back(file_op::remove(part->path));
+    if (!part->file.is_open()) continue;
+    files.push_back(std::make_shared<File>(std::exchange(part->file, {})));
     job.push_back(file_op::close(*files.back()));
   }
 }

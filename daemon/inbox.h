@@ -110,9 +110,10 @@ class Inbox {
   void on_checkpoint_durable(Job& job, std::vector<std::shared_ptr<File>>& files);
 
  private:
-  // A log and how many operations of the job end its share.
+  // A log and where the operations of its share are in the job: those that write, and the end.
   struct Share {
     InboxLog* log = nullptr;
+    std::size_t writes = 0;
     std::size_t end = 0;
   };
 
@@ -128,6 +129,7 @@ class Inbox {
   void queue(InboxLog& log, std::size_t size);
   void complete(InboxLog& log, Instant now);
   void go_on_at_end(InboxLog& log, std::uint64_t size);
+  bool was_before(const InboxLog& log) const;
   void keep_spare(std::vector<LogChunk>& written);
   InboxLog& follow(std::unique_ptr<InboxLog>& log);
   void leave(InboxLog& log);

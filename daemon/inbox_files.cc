@@ -15,6 +15,10 @@ constexpr std::size_t kFilesPerJob = 64;
 constexpr std::size_t kFoldersKnown = 1000;
 constexpr Duration kRetry = 5s;
 
+bool has_same_place(const CheckpointRecord::File& one, const CheckpointRecord::File& other) {
+  return one.name == other.name && one.client_id == other.client_id;
+}
+
 }  // namespace
 
 void InboxFiles::take(const CheckpointRecord::File& file) {
@@ -22,8 +26,17 @@ void InboxFiles::take(const CheckpointRecord::File& file) {
     return one.file.session == file.session && one.file.first == file.first;
   });
   if (is_known) return;
-  pending_.push_back({file, false, {}, {}});
+  const bool is_second =
+      std::any_of(pending_.begin(), pending_.end(), [&](const Pending& one) { return has_same_place(one.file, file); });
+  pending_.push_back({file, is_second, false, {}, {}});
   ++pending_of_[file.client_id];
+}
+
+// The last of a name is to be there in the end: one before it in the order of its coming is not in this job.
+bool InboxFiles::is_held_up(const Pending& pending) const {
+  if (!pending.is_second) return false;
+  return std::any_of(pending_.data(), &pending,
+                     [&](const Pending& one) { return !one.is_in_job && has_same_place(one.file, pending.file); });
 }
 
 std::string InboxFiles::over_share(const std::string& client) const {
@@ -53,7 +66,7 @@ Job InboxFiles::placing_job(Instant now) {
   std::set<std::string> folders;
   end_of_.clear();
   for (Pending& one : pending_) {
-    one.is_in_job = one.blocked_until <= now && end_of_.size() < kFilesPerJob;
+    one.is_in_job = one.blocked_until <= now && end_of_.size() < kFilesPerJob && !is_held_up(one);
     if (!one.is_in_job) continue;
     const std::string client = directory_ + "/" + one.file.client_id;
     const std::string part = file_part_path(parts_, one.file.session, one.file.first);
@@ -104,8 +117,9 @@ bool InboxFiles::on_placed(Instant now, JobResult result) {
 }
 
 void InboxFiles::block(Pending& pending, Instant now, int error) {
+  // Somebody may have removed the folders.
+  if (made_.erase(pending.file.client_id) > 0 && error == ENOENT) return;
   pending.blocked_until = now + kRetry;
-  made_.erase(pending.file.client_id);  // somebody may have removed them
   const std::string trouble = std::strerror(error);
   if (pending.trouble != trouble)
     log_.warn(LogEvent::inbox_blocked,

@@ -59,6 +59,7 @@ class InboxFiles {
  private:
   struct Pending {
     CheckpointRecord::File file;
+    bool is_second = false;  // of its name, when it came
     bool is_in_job = false;
     Instant blocked_until{};
     std::string trouble;
@@ -67,6 +68,7 @@ class InboxFiles {
   std::string target_of(const CheckpointRecord::File& file) const {
     return directory_ + "/" + file.client_id + "/files/" + file.name;
   }
+  bool is_held_up(const Pending& pending) const;
   void add_folders(const std::string& client, Job& job) const;
   void block(Pending& pending, Instant now, int error);
 

@@ -24,6 +24,7 @@ int make_harmless(FileOp& op, FileStatus& ignored) {
     case Kind::status:
     case Kind::status_of_path:
     case Kind::expect_identity:
+    case Kind::expect_kept:
     case Kind::expect_size:
     case Kind::list:
     case Kind::space_of_path:

@@ -264,6 +264,13 @@ int run_operation(FileOp& op) {
       if (const int error = path_status(op.path, status)) return error;
       return status.device == op.status->device && status.inode == op.status->inode ? 0 : ESTALE;
     }
+    case Kind::expect_kept: {
+      FileStatus file;
+      FileStatus named;
+      if (const int error = file_status(fd, file)) return error;
+      if (const int error = path_status(op.path, named)) return error;
+      return file.links > 1 || (file.device == named.device && file.inode == named.inode) ? 0 : ESTALE;
+    }
     case Kind::expect_size: {
       if (const int error = file_status(fd, *op.status)) return error;
       return op.status->size < op.size ? ERANGE : 0;
@@ -307,6 +314,8 @@ struct UvDisk::Work {
 };
 
 void UvDisk::submit(Job job, std::function<void(JobResult)> done) {
+  if (is_over_) return;
+  ++jobs_;
   auto* work = new Work;
   work->disk = this;
   work->job = std::move(job);
@@ -320,10 +329,17 @@ void UvDisk::submit(Job job, std::function<void(JobResult)> done) {
       },
       [](uv_work_t* request, int) {
         const std::unique_ptr<Work> self(static_cast<Work*>(request->data));
+        --self->disk->jobs_;
+        if (self->disk->is_over_) return;
         self->done(self->result);
         self->disk->after_job_();
       });
   CPROTO_ASSERT(error == 0);
+}
+
+void UvDisk::end() {
+  is_over_ = true;
+  while (jobs_ > 0) uv_run(loop_, UV_RUN_ONCE);
 }
 
 }  // namespace cproto

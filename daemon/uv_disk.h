@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <functional>
 
 #include "daemon/disk.h"
@@ -16,11 +17,15 @@ class UvDisk final : public Disk {
 
   JobResult run(Job& job) override;
   void submit(Job job, std::function<void(JobResult)> done) override;
+  // Waits for the jobs under way. Nobody hears of them, and what is submitted from now on is not done.
+  void end();
 
  private:
   struct Work;
   uv_loop_t* loop_;
   std::function<void()> after_job_;
+  std::size_t jobs_ = 0;  // under way
+  bool is_over_ = false;
 };
 
 // Runs the operations in order up to the first that fails. Blocks; on any thread.

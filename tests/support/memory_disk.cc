@@ -370,6 +370,7 @@ int MemoryDisk::run_operation(FileOp& op) {
     case Kind::finish:
     case Kind::drop_cached:
     case Kind::status:
+    case Kind::expect_kept:
     case Kind::expect_size: break;
   }
   if (!inode) return EBADF;
@@ -413,6 +414,7 @@ int MemoryDisk::run_operation(FileOp& op) {
       inode->attributes = {op.mode & 0777, op.mtime};
       return 0;
     case Kind::status: *op.status = status_of(inode); return 0;
+    case Kind::expect_kept: return status_of(inode).links > 1 || find(op.path) == inode ? 0 : ESTALE;
     case Kind::expect_size: *op.status = status_of(inode); return op.status->size < op.size ? ERANGE : 0;
     case Kind::open:
     case Kind::open_to_read:

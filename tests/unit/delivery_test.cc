@@ -380,6 +380,7 @@ TEST_CASE("delivery: a log that is renamed before it has its second name holds n
   CHECK_FALSE(end.log.contains("opening fails"));
   end.rest();
   CHECK(end.disk.open_files() < 12);
+  CHECK(end.disk.list_directory("/store/open").size() == 1);
 }
 
 TEST_CASE("delivery: a log whose second name cannot be made is not tried without end") {
@@ -444,6 +445,74 @@ TEST_CASE("delivery: a log that is cut while it cannot be written is continued a
   end.send("c");
   CHECK(end.log_text() == "b\nc\n");
   CHECK(end.log.count("became shorter") == 1);
+}
+
+TEST_CASE("delivery: what waits for a log that is removed while it cannot be written goes to a new one") {
+  OpenStore end;
+  end.send("a");
+  end.rest();
+  FileOp::Kind kind{};
+  SUBCASE("its bytes") { kind = FileOp::Kind::append; }
+  SUBCASE("its bytes, which were begun") { kind = FileOp::Kind::status; }
+  SUBCASE("its name") { kind = FileOp::Kind::expect_identity; }
+  bool is_bad = true;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return is_bad && (op.kind == kind || op.kind == FileOp::Kind::write) && path == kLog ? ENOSPC : 0;
+  };
+  end.send("b");
+  end.disk.remove_file(kLog);
+  end.send("c");
+  is_bad = false;
+  end.run(11s);
+  CHECK(end.log_text() == "b\nc\n");
+  end.send("d");
+  end.rest();
+  CHECK(end.log_text() == "b\nc\nd\n");
+  CHECK(end.log.contains("what waited goes to a new one"));
+}
+
+TEST_CASE("delivery: what somebody did to a log before it could not be written is not written over") {
+  const std::string message(5'000, 'b');
+  for (std::uint64_t seed = 1; seed < 20; ++seed) {
+    OpenStore end(seed);
+    end.send("a longer line");
+    end.rest();
+    std::string before;
+    SUBCASE("it was emptied") { end.disk.truncate_file(kLog, 0); }
+    SUBCASE("it was written to") {
+      before = "a longer line\nforeign\n";
+      end.disk.write_file(kLog, as_bytes(before));
+    }
+    bool is_full = true;
+    end.disk.fault = [&](const FileOp& op, const std::string& path) {
+      return is_full && op.kind == FileOp::Kind::append && path == kLog ? ENOSPC : 0;
+    };
+    end.send(message);
+    is_full = false;
+    end.run(11s);
+    CHECK((end.log_text() == before + message + "\n"));
+  }
+}
+
+TEST_CASE("delivery: what a log had that was removed before a crash does not come again") {
+  OpenStore end;
+  end.send("a");
+  end.run(3s);
+  end.send("a");
+  end.send("b");  // behind the checkpoint
+  end.disk.remove_file(kLog);
+  // There is no checkpoint any more.
+  end.disk.latency = [](const Job& job) {
+    const auto syncs = [](const FileOp& op) { return op.kind == FileOp::Kind::sync_data; };
+    const bool is_batch = job.front().kind == FileOp::Kind::write;
+    return !is_batch && std::any_of(job.begin(), job.end(), syncs) ? Duration(1h) : Duration(1ms);
+  };
+  end.send("c");
+  REQUIRE(end.log_text() == "c\n");
+  end.disk.latency = [](const Job&) { return 1ms; };
+  end.restart();
+  end.send("d");
+  CHECK(end.log_text() == "c\nd\n");
 }
 
 TEST_CASE("delivery: what somebody else wrote to a log stays") {
@@ -761,6 +830,28 @@ TEST_CASE("delivery: a failed sync of an inbox file loses nothing, even if the p
     end.restart(true);
     CHECK(end.log_text() == "a\nb\n");
   }
+}
+
+TEST_CASE("delivery: a failed sync of an inbox file keeps nothing of large messages open") {
+  OpenStore end;
+  end.send("a");
+  int error = EIO;
+  end.disk.fault = [&](const FileOp& op, const std::string& path) {
+    return op.kind == FileOp::Kind::sync_data && path == kLog ? error : 0;
+  };
+  for (int message = 0; message < 15; ++message) {
+    for (int i = 0; i < 3; ++i) {
+      end.session.send_fragment(std::string(6'000, 'x'));
+      end.sync();
+      end.run(20ms);
+    }
+    end.send("end");
+  }
+  end.run(20s);
+  error = 0;
+  end.run(12s);
+  end.rest();
+  CHECK(end.disk.open_files() < 12);
 }
 
 TEST_CASE("delivery: a part that cannot be written holds up nothing else, and is completed later") {

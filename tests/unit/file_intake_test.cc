@@ -63,6 +63,34 @@ TEST_CASE("files: a file is in the inbox under its name, with its bytes, mode an
   CHECK(end.session.times_delivered == 1);
 }
 
+TEST_CASE("files: of two with one name the later one is there in the end, however the folder was away") {
+  FileEnd end;
+  const auto send = [&](const std::string& content) {
+    end.session.send_file({"a", content.size(), {}, {}}, as_bytes(content));
+  };
+  SUBCASE("it was renamed") {
+    send("none");
+    end.run(1s);
+    end.disk.rename_file("/store/inbox/web-1", "/store/inbox/old");
+    send("one");
+    send("two");
+    end.run(2s);
+  }
+  SUBCASE("it was closed") {
+    bool is_closed = true;
+    end.disk.fault = [&](const FileOp& op, const std::string&) {
+      return is_closed && op.kind == FileOp::Kind::move_file ? EACCES : 0;
+    };
+    send("one");
+    end.run(2s);
+    send("two");
+    end.run(4s);
+    is_closed = false;
+    end.run(11s);
+  }
+  CHECK(as_text(end.file("a")) == "two");
+}
+
 TEST_CASE("files: an empty one arrives, and one of a byte") {
   FileEnd end;
   end.session.send_file({"empty", 0, {}, {}}, {});
