@@ -115,7 +115,9 @@ std::size_t Journal::room() const {
 void Journal::flush() {
   if (job_is_running_ || has_failed_) return;
   recycle();
-  if (is_gathering() && find_place(batch_size(gathered_->size() - kBatchHeaderSize))) write_gathered();
+  if (!is_gathering() || !find_place(batch_size(gathered_->size() - kBatchHeaderSize))) return;
+  write_gathered();
+  recycle();  // before readers fill the next batch: else there may never be room to carry anything forward
 }
 
 void Journal::seal() {
@@ -267,7 +269,7 @@ void Journal::recycle() {
     return;
   }
   if (!owner_.carry_forward(before)) return;
-  carried_in_ = is_gathering() ? gathering_number_ : last_number_;
+  carried_in_ = is_gathering() ? gathering_number_ : job_is_running_ ? flying_header_.number : last_number_;
   if (carried_in_ == last_number_) retire_oldest();  // nothing was live in it
 }
 

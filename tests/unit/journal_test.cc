@@ -314,6 +314,36 @@ TEST_CASE("journal: a segment is kept until all that is live in it was carried f
   CHECK(end.journal->batches().front().number > 1);
 }
 
+TEST_CASE("journal: segments are used again however fast more comes") {
+  OpenJournal end;
+  std::uint64_t number = 2;
+  std::uint64_t carried_in = 0;
+  end.when_wanted = [&](std::uint64_t before) {
+    if (carried_in >= before) return true;
+    if (!end.journal->has_space(100)) return false;
+    end.append(1, 100);
+    carried_in = end.journal->gathering_number();
+    return true;
+  };
+  // Readers take what room there is, as soon as there is any.
+  const auto fill = [&] {
+    while (end.journal->room() > 0) end.append(number++, 1'000);
+  };
+  int batches = 0;
+  end.when_durable = [&] {
+    if (++batches >= 500) return;
+    fill();
+    end.journal->release_before(end.journal->last_durable() + 1);
+    end.journal->flush();
+    fill();
+  };
+  fill();
+  end.journal->flush();
+  end.disk.drain();
+  CHECK(batches >= 500);
+  CHECK(end.journal->segments_in_use() <= 6);
+}
+
 TEST_CASE("journal: while delivery lags no segment is used again, and at last there is no room") {
   OpenJournal end;
   std::uint64_t number = 2;
