@@ -41,7 +41,11 @@ std::variant<Admission, Error> SessionRegistry::resume(const Syn& syn, SessionHo
 
 std::variant<Admission, Error> SessionRegistry::refuse_or_restart(const Syn& syn, SessionHolder& holder, ErrorCode code,
                                                                   Seq durable_through) {
-  if (!options_.restart_unknown) return Error::of(code, durable_through.value);
+  constexpr std::uint64_t kBeyondAll = std::uint64_t{1} << 62;  // nobody has sent so much; it would overflow
+  const Syn::Resume& resume = *syn.resume;
+  const bool is_true = resume.acknowledged.value < kBeyondAll && resume.acknowledged_bytes < kBeyondAll &&
+                       resume.acknowledged_messages < kBeyondAll;
+  if (!options_.restart_unknown || !is_true) return Error::of(code, durable_through.value);
   auto added = add(syn, holder);
   Admission* admission = std::get_if<Admission>(&added);
   if (admission == nullptr) return added;
@@ -101,6 +105,7 @@ Admission SessionRegistry::admission(const Syn& syn, SessionEntry& entry, SynAck
   if (message.is_begun) terms.unfinished = {message.first, message.bytes, message.kind};
   for (const RecordedRefusal& one : entry.refusals)
     if (one.stage >= RecordedRefusal::Stage::to_tell) terms.refusals.push_back(one.refusal);
+  std::ranges::sort(terms.refusals, {}, &Refusal::first);
   return {&entry, std::move(terms), false};
 }
 

@@ -238,13 +238,10 @@ void StreamStore::flush() {
     if (is_open_ && !it->second.flight && !it->second.queue.is_empty()) publish(*registry_->find(index), it->second);
   }
   watch_room();
-  if (room() == 0) was_full_ = true;
 }
 
 void StreamStore::look_for_room() {
-  if (!was_full_ || room() == 0) return;
-  was_full_ = false;
-  say_there_is_room();
+  if (room() > 0) say_there_is_room();
 }
 
 // STREAM.md §2.

@@ -136,7 +136,6 @@ class StreamStore final : public Store, private Stream::Owner {
   std::uint64_t last_ticket_ = 0;
   std::uint64_t held_ = 0;  // bytes in queues and on their way
   std::uint64_t moves_ = 0;
-  bool was_full_ = false;          // no room, until there is again
   std::optional<Error> trouble_;   // until something is stored again
   Instant refuse_until_ = kNever;  // while it lasts senders are sent away
   Instant over_from_{};            // what is stored before says nothing: there may be room for a small one

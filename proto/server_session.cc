@@ -53,6 +53,7 @@ void ServerSession::accept(Instant now, const Acceptance& acceptance) {
   durable_bytes_ = terms.durable_bytes;
   reported_through_ = durable_through_;
   refusals_unheard_ = terms.refusals.size();
+  terms.refusals.resize(std::min(refusals_unheard_, kRefusalsMax));
   terms.limit_number = durable_through_ + window_size_;
   terms.limit_bytes = durable_bytes_ + window_bytes_;
   receiver_.emplace(ReceiverOptions{.transport = options_.transport,
@@ -218,6 +219,7 @@ void ServerSession::on_confirmation(Instant now, ByteView payload) {
     link_.establish(now, terms_->max_packet_size, options_.keep_alive);
     terms_.reset();
     emit(server_event::Opened{});
+    if (refusals_unheard_ >= kRefusalsMax) fail(Error::of(ErrorCode::too_many_refusals));
   } else if (state_ == State::confirming && final_was_told_ && ends) {
     if (*confirmation->closed_at != close_at_) return fail(malformed(FrameType::ack));
     emit(server_event::Confirmed{*disconnect_});

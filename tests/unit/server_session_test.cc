@@ -603,6 +603,26 @@ TEST_CASE("server: on datagrams a refusal is in every ACK behind it, and is no E
   CHECK(last_ack(server).refusals == std::vector<Refusal>{refusal});
 }
 
+TEST_CASE("server: of very many refusals a SYN-ACK tells the lowest, and the client is to come back for the others") {
+  ServerEnd server;
+  Acceptance acceptance = ServerEnd::an_acceptance();
+  acceptance.terms.durable_through = acceptance.received.through = {500};
+  for (std::uint64_t number = 1; number <= 400; ++number)
+    acceptance.terms.refusals.push_back({ErrorCode::no_space_for_file, {number}});
+  server.hears(syn(a_syn()));
+  server.session.accept(server.now, acceptance);
+  server.turn();
+  const auto frames = frames_in(server.output);
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].payload.size() < kHandshakePayloadMax);
+  const auto decoded = decode_syn_ack(frames[0].payload);
+  const SynAck* terms = std::get_if<SynAck>(&decoded);
+  REQUIRE(terms != nullptr);
+  CHECK(terms->refusals.size() == kRefusalsMax);
+  CHECK(terms->refusals.back().first == Seq{kRefusalsMax});
+  CHECK(server.hears(confirmation(terms->session)) == "Opened; Ended too_many_refusals");
+}
+
 TEST_CASE("server: the connection ends at as many refusals as may be unheard, the SYN-ACK's counted in") {
   for (const Transport transport : {Transport::stream, Transport::datagram}) {
     ServerOptions options;
