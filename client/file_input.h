@@ -15,7 +15,7 @@ class FileInput final : public PlacedInput {
   explicit FileInput(Files& files) : files_(files) {}
 
   // Returns 0 or errno.
-  [[nodiscard]] int open(const std::string& path) { return file_.open(files_, path_ = path); }
+  [[nodiscard]] int open(const std::string& path) { return file_.open(files_, path); }
 
   int begin() override { return 0; }
   Bytes place() const override;
@@ -33,7 +33,6 @@ class FileInput final : public PlacedInput {
 
  private:
   NotingFiles files_;
-  std::string path_;
   LogFile file_;
   ReadBuffer buffer_;
   int error_ = 0;

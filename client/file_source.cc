@@ -224,6 +224,7 @@ Source::Resumed FileSource::resume(const Bookmark& bookmark, const Progressed& p
 }
 
 std::string FileSource::name(std::uint64_t number) const {
+  if (number > files_.size()) return "a file";  // no server that is right speaks of it
   const std::string& path = files_[number - 1].path;
   return path == "-" ? "standard input" : printable(path);
 }

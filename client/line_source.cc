@@ -1,5 +1,6 @@
 #include "client/line_source.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace cproto::client {
@@ -51,6 +52,7 @@ ByteInput::Got LineSource::read_on() {
   if (is_stopped_) return ByteInput::Got::end;
   const ByteInput::Got got = is_at_boundary_ ? ByteInput::Got::boundary : input_->fill();
   is_at_boundary_ = got == ByteInput::Got::boundary;
+  searched_ = std::min(searched_, input_->data().size());  // it may have let go of what it will read again
   return got;
 }
 

@@ -137,6 +137,9 @@ void Transfer::on_connected(Instant now, const std::string& address, const Conge
   tracer_.restart();
   note_congestion(congestion);
   attached_at_ = now;
+  // Once the server has seen that they are heard it speaks of them no more: only we know of them then.
+  if (session_.offer().refusals_heard > saved_.refusals_heard) save(now, true);
+  if (state_ == State::over) return rest();
   session_.attach(now);
   turn(now);
   rest();
@@ -249,6 +252,9 @@ void Transfer::on_event(Instant now, const client_event::Established& event) {
 
 void Transfer::on_event(Instant now, const client_event::Acked& event) {
   shipper_.on_acked(event);
+  // From now on it belongs to this server and no other, whatever becomes of us.
+  const bool is_first = saved_.session && saved_.session->acknowledged == Seq{0};
+  if (is_first && options_.servers.size() > 1) save(now, true);
   servers_.on_durable();
   last_progress_ = now;
   was_reached_ = false;
@@ -286,7 +292,8 @@ void Transfer::on_trouble(Instant now, const Trouble& trouble) {
   if (outcome_.signal != 0 && shipper_.is_settled()) return finish(now);
   const bool may_turn = session_.sender().durable_through() == Seq{0};
   const ServerAddress failed = servers_.current();
-  const Duration wait = trouble.comes_back_at_once ? Duration(0) : servers_.on_failure(now, may_turn, trouble.pause);
+  const Duration wait =
+      trouble.comes_back_at_once && failures_ == 1 ? Duration(0) : servers_.on_failure(now, may_turn, trouble.pause);
   const std::string next = servers_.current() == failed ? "" : to_string(servers_.current());
   progress_.on_trouble(now, trouble, wait, next, source_.holds_writer());
   timers_.arm(Timer::retry, now + wait);
@@ -398,6 +405,7 @@ void Transfer::finish(Instant now) {
   outcome_.retransmitted = session_.sender().retransmitted();
   outcome_.lasted = now - start_;
   timers_.stop_all();
+  session_.detach();  // what it has not looked at yet goes with the connection
   network_.on_over();
 }
 

@@ -122,7 +122,8 @@ void ClientSession::on_terms(Instant now, const SynAck& terms) {
       return fail(Error::of(ErrorCode::other_store));
     if (terms.outcome == SynAck::Outcome::restarted && terms.durable_through != resume.acknowledged)
       return fail(Error::of(ErrorCode::store_behind, terms.durable_through.value));
-  } else if (terms.outcome != SynAck::Outcome::begun || terms.durable_through > Seq{0}) {
+  } else if (terms.outcome != SynAck::Outcome::begun || terms.durable_through > Seq{0} || terms.durable_bytes > 0 ||
+             terms.durable_messages > 0) {
     return fail(Error::of(ErrorCode::wrong_session));
   }
   if (max_packet_size_ != kNoPacketSize && terms.max_packet_size < max_packet_size_) {

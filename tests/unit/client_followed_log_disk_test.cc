@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/followed_log.h"
+#include "client/line_source.h"
 #include "tests/support/memory_files.h"
 
 using namespace cproto;
@@ -74,6 +75,18 @@ struct Begun : Reader {
     REQUIRE(log.begin(false) == 0);
     CHECK(reads() == expected);
   }
+};
+
+// For a source that wants one of its own.
+struct Borrowed final : ByteInput {
+  explicit Borrowed(ByteInput& log) : input(log) {}
+  Got fill() override { return input.fill(); }
+  int error() const override { return input.error(); }
+  ByteView data() const override { return input.data(); }
+  void consume(std::size_t bytes) override { input.consume(bytes); }
+  bool is_stream() const override { return input.is_stream(); }
+  bool has_writer() const override { return input.has_writer(); }
+  ByteInput& input;
 };
 
 void write(MemoryMachine& machine, const std::string& text) {
@@ -149,6 +162,34 @@ TEST_CASE("followed log: a file that its server took from under us is looked for
   };
   CHECK(reader.reads() == "b\n");
   CHECK(reader.lost.empty());
+}
+
+TEST_CASE("followed log: a line that is not whole when its file is taken from under us comes once, and whole") {
+  MemoryMachine machine;
+  write(machine, "a\nhalf");
+  Reader reader(machine);
+  LineSource source("app.log", std::make_unique<Borrowed>(reader.log));
+  REQUIRE(reader.log.begin(false) == 0);
+  std::string lines;
+  const auto read = [&] {
+    for (int i = 0; i < 10; ++i) {
+      for (Piece piece = source.peek(1'000); piece.kind == Piece::Kind::part; piece = source.peek(1'000)) {
+        lines += std::string(as_text(piece.bytes)) + "|";
+        source.take(piece.bytes.size(), true);
+      }
+      machine.time += 1s;
+    }
+  };
+  read();
+  int failures = 1;
+  machine.disk.disk.fault = [&](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::read && failures-- > 0 ? ESTALE : 0;
+  };
+  read();
+  CHECK(failures <= 0);
+  write(machine, " line\nb\n");
+  read();
+  CHECK(lines == "a|half line|b|");
 }
 
 TEST_CASE("followed log: what became known of a file while the disk had no answer makes a place of its own") {

@@ -175,6 +175,24 @@ TEST_CASE("recall: lines that cannot be compared with what an earlier run sent a
   CHECK(saved_in(rig.runs_again(state, lines)));
 }
 
+TEST_CASE("recall: lines go on in the file that was compared, whatever has its name by then") {
+  Rig rig;
+  rig.files.append("/app.log", as_bytes("one\ntwo\nthree\n"));
+  FileInput first(rig.files);
+  REQUIRE(first.open("/app.log") == 0);
+  const Bytes place = first.place();
+  FileInput input(rig.files);
+  REQUIRE(input.open("/app.log") == 0);
+  bool is_known = false;
+  REQUIRE(input.knows(place, is_known) == 0);
+  REQUIRE(is_known);
+  rig.files.rename("/app.log", "/app.log.1");
+  rig.files.append("/app.log", as_bytes("another\n"));
+  REQUIRE(input.resume(place, 4) == 0);
+  CHECK(input.fill() == ByteInput::Got::some);
+  CHECK(as_text(input.data()) == "two\nthree\n");
+}
+
 TEST_CASE("recall: where nothing is known and nothing can be written it begins, and that is said") {
   Rig rig;
   rig.becomes_read_only();

@@ -483,6 +483,8 @@ TEST_CASE("client: who did not ask to resume takes nothing but a new session") {
   SUBCASE("resumed") { terms.outcome = SynAck::Outcome::resumed; }
   SUBCASE("restarted") { terms.outcome = SynAck::Outcome::restarted; }
   SUBCASE("begun, but not at the beginning") { terms.durable_through = {1}; }
+  SUBCASE("begun, but with bytes") { terms.durable_bytes = ~std::uint64_t{0} - 50; }
+  SUBCASE("begun, but with messages") { terms.durable_messages = 1; }
   CHECK(client.hears(syn_ack(terms)) == "Failed wrong_session");
 }
 
