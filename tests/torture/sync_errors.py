@@ -1,5 +1,7 @@
 """A disk that says it could not write: acknowledging stops, senders are told, and the daemon goes on only when the disk proves itself."""
 import os
+import pathlib
+import re
 import subprocess
 import time
 
@@ -48,10 +50,18 @@ def injected(arena, count):
         tracer.terminate()
         tracer.wait()
         done["failed syncs, injected"] += output.read_text().count("(INJECTED)")
-        load.run_until(lambda: load.acknowledged() > acknowledged, "an acknowledgement after the disk works again")
+        if not load.run_until(lambda: load.acknowledged() > acknowledged, "an acknowledgement after the disk works again"):
+            load.problem("cprotod's threads: " + "; ".join(threads_of(daemon.pid)))
         load.heard.clear()
     load.finish()
     return done, kills.stopped_and_judged(daemon, load)
+
+
+def threads_of(pid):
+    """What each is doing, as the kernel sees it: a tracer may leave one stopped."""
+    for task in sorted(pathlib.Path("/proc/%d/task" % pid).iterdir()):
+        state = re.search(r"State:\s*(\S)", (task / "status").read_text())[1]
+        yield "%s %s in %s, %s" % (task.name, state, (task / "wchan").read_text(), (task / "syscall").read_text().strip())
 
 
 def end_tracer(tracer):
