@@ -94,7 +94,7 @@ FileIntake::Session& FileIntake::gather(Instant now, const SessionEntry& entry, 
 }
 
 void FileIntake::take(Instant now, const SessionEntry& entry, const server_event::Received& run) {
-  Session& session = gather(now, entry, run.payload_bytes, run.count);
+  Session& session = gather(now, entry, run.is_file ? run.payload_bytes : run.frames.size() + sizeof(Unit), run.count);
   if (!run.is_file) {
     Unit& unit = session.gathered.emplace_back();
     unit.first = run.first;
@@ -115,7 +115,7 @@ void FileIntake::take(Instant now, const SessionEntry& entry, const server_event
 
 // The receiver has refused it: too large, for instance. What came of the file before goes with it.
 void FileIntake::take(Instant now, const SessionEntry& entry, const server_event::Skipped& skipped) {
-  Session& session = gather(now, entry, 0, 1);
+  Session& session = gather(now, entry, sizeof(Unit), 1);
   Unit& unit = session.gathered.emplace_back();
   unit.kind = Unit::Kind::skipped;
   unit.first = skipped.number;
@@ -499,7 +499,7 @@ void FileIntake::count_gathered(Session& session) {
   gathered_bytes_ -= session.gathered_bytes;
   session.gathered_bytes = session.gathered_numbers = 0;
   for (const Unit& unit : session.gathered) {
-    session.gathered_bytes += unit.bytes.size();
+    session.gathered_bytes += unit.bytes.size() + (unit.file ? 0 : sizeof(Unit));
     session.gathered_numbers += unit.count;
   }
   gathered_bytes_ += session.gathered_bytes;

@@ -91,6 +91,22 @@ TEST_CASE("files: of two with one name the later one is there in the end, howeve
   CHECK(as_text(end.file("a")) == "two");
 }
 
+TEST_CASE("files: what comes while the disk takes its time is bounded, also where it has no bytes") {
+  FileEnd end;
+  end.disk.latency = [](const Job& job) {
+    const auto is_part = [](const FileOp& op) { return op.kind == FileOp::Kind::write && op.bytes.size() == 300'000; };
+    return std::any_of(job.begin(), job.end(), is_part) ? Duration(10s) : Duration(1ms);
+  };
+  end.session.send_file(named("a"), some_bytes(300'000));
+  end.sync();
+  int messages = 0;
+  for (; messages < 200'000 && end.store->room(end.session.entry) > 0; ++messages) {
+    end.session.send_header(MessageKind::text);
+    end.session.send("");
+  }
+  CHECK(messages < 200'000);
+}
+
 TEST_CASE("files: an empty one arrives, and one of a byte") {
   FileEnd end;
   end.session.send_file({"empty", 0, {}, {}}, {});
