@@ -1,6 +1,7 @@
 #include "daemon/inbox_files.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +15,12 @@ constexpr std::uint32_t kDirectoryMode = 02750;
 constexpr std::size_t kFilesPerJob = 64;
 constexpr std::size_t kFoldersKnown = 1000;
 constexpr Duration kRetry = 5s;
+
+// Of opening a folder: says nothing of what is on the disk.
+bool is_of_its_name(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES || error == EPERM ||
+         error == EMFILE || error == ENFILE;
+}
 
 bool has_same_place(const CheckpointRecord::File& one, const CheckpointRecord::File& other) {
   return one.name == other.name && one.client_id == other.client_id;
@@ -77,6 +84,7 @@ Job InboxFiles::placing_job(Instant now) {
     end_of_.push_back(job.size());
   }
   for (const std::string& folder : folders) job.push_back(file_op::sync_directory(folder));
+  synced_.assign(folders.begin(), folders.end());
   return job;
 }
 
@@ -89,7 +97,14 @@ void InboxFiles::add_folders(const std::string& client, Job& job) const {
 }
 
 bool InboxFiles::on_placed(Instant now, JobResult result) {
-  if (!result.ok() && result.operation >= end_of_.back()) return false;
+  if (!result.ok() && result.operation >= end_of_.back()) {
+    if (!is_of_its_name(result.error)) return false;
+    // It was renamed since, or is closed to us. The others are renamed, and synced by the next job.
+    const std::string& folder = synced_[result.operation - end_of_.back()];
+    for (Pending& one : pending_)
+      if (one.is_in_job && directory_ + "/" + one.file.client_id + "/files" == folder) block(one, now, result.error);
+    return true;
+  }
   if (!result.ok()) {
     // The ones before it were renamed and not synced: the next job finds nothing to rename, and syncs.
     auto end = end_of_.begin();

@@ -81,6 +81,7 @@ class InboxFiles {
   std::map<std::string, std::size_t> pending_of_;  // by client
   std::set<std::string> made_;                     // clients whose folders are there, durably
   std::vector<std::size_t> end_of_;  // of the job under way: where the operations of each file end; the syncs follow
+  std::vector<std::string> synced_;  // of these folders
 };
 
 }  // namespace cproto

@@ -107,6 +107,30 @@ TEST_CASE("files: what comes while the disk takes its time is bounded, also wher
   CHECK(messages < 200'000);
 }
 
+TEST_CASE("files: a folder that cannot be synced holds up its own files alone, and they are there once in the end") {
+  FileEnd end;
+  SessionEnd other(end, "db-1", "messages", MessageKind::file);
+  CHECK(other.connect() == "");
+  int error = 0;
+  SUBCASE("it is closed") { error = EACCES; }
+  SUBCASE("it is away") { error = ENOENT; }
+  SUBCASE("there are no descriptors") { error = EMFILE; }
+  end.disk.fault = [&](const FileOp& op, const std::string&) {
+    return op.kind == FileOp::Kind::sync_directory && op.path == "/store/inbox/db-1/files" ? error : 0;
+  };
+  other.send_file(named("a"), as_bytes("held"));
+  end.session.send_file(named("a"), as_bytes("free"));
+  end.run(3s);
+  CHECK(as_text(end.file("a")) == "free");
+  CHECK(end.session.times_delivered == 1);
+  CHECK(other.times_delivered == 0);
+  CHECK_FALSE(end.log.contains("sync fails"));
+  error = 0;
+  end.run(11s);
+  CHECK(as_text(end.disk.read_file("/store/inbox/db-1/files/a")) == "held");
+  CHECK(other.times_delivered == 1);
+}
+
 TEST_CASE("files: an empty one arrives, and one of a byte") {
   FileEnd end;
   end.session.send_file({"empty", 0, {}, {}}, {});
