@@ -240,10 +240,6 @@ void StreamStore::flush() {
   watch_room();
 }
 
-void StreamStore::look_for_room() {
-  if (room() > 0) say_there_is_room();
-}
-
 // STREAM.md §2.
 void StreamStore::publish(SessionEntry& entry, Session& session) {
   Pack pack = session.queue.pack({std::min(options_.pack_bytes, pack_max()), kPiecesMax});
@@ -325,7 +321,7 @@ void StreamStore::on_stored(std::uint64_t ticket, std::uint64_t sequence) {
     entry.pass_over_refusals();
     if (!entry.is_touched) let_go(entry);
   }
-  look_for_room();
+  say_there_is_room();
 }
 
 void StreamStore::on_refused(std::uint64_t ticket, Stream::Refused how, const std::string& why) {
@@ -424,7 +420,7 @@ void StreamStore::handle_timeout() {
   }
   handle_held_timeout();
   flush();
-  look_for_room();
+  say_there_is_room();
 }
 
 // --- what an operator sees ---

@@ -98,7 +98,6 @@ class StreamStore final : public Store, private Stream::Owner {
 
   void apply_limits();
   std::size_t pack_max() const;
-  void look_for_room();
   std::uint64_t ask(Question question);
   std::optional<Question> take_question(std::uint64_t ticket);
   void publish_note(Question question, std::uint64_t last);
