@@ -50,10 +50,11 @@ def run(arena, count):
 
 def fill(place, balloon):
     with open(balloon, "wb") as file:
-        while True:
+        for tries_left in range(100, -1, -1):
             room = os.statvfs(place)
             try:
                 return os.posix_fallocate(file.fileno(), 0, max(room.f_bavail * room.f_frsize - LEFT, 1))
             except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise  # it is used up meanwhile: there is less than that by now
+                if error.errno != errno.ENOSPC or tries_left == 0:
+                    raise
+            # Some of it was used up meanwhile: there is less by now.

@@ -182,6 +182,18 @@ TEST_CASE("session_registry: where it is allowed an unknown session goes on unde
   CHECK(end.admission.entry != &entry);
 }
 
+TEST_CASE("session_registry: what claims to be further than anybody can have come is never begun again") {
+  RegistryOptions options;
+  options.restart_unknown = true;
+  RegistryEnd end(options);
+  Syn syn = end.resuming(end.begin(5), 8);
+  syn.resume->session = id_of(0x99);
+  SUBCASE("in numbers") { syn.resume->acknowledged = {~std::uint64_t{0}}; }
+  SUBCASE("in bytes") { syn.resume->acknowledged_bytes = ~std::uint64_t{0}; }
+  SUBCASE("in messages") { syn.resume->acknowledged_messages = ~std::uint64_t{0}; }
+  CHECK(end.admit(syn, end.second) == "unknown_session");
+}
+
 TEST_CASE("session_registry: refusals are told until they were heard, and none that is not durable") {
   RegistryEnd end;
   SessionEntry& entry = end.begin(9);
