@@ -288,14 +288,14 @@ void Transfer::on_trouble(Instant now, const Trouble& trouble) {
   state_ = State::waiting;
   unknown_hosts_ = trouble.status == Status::no_host ? unknown_hosts_ + 1 : 0;
   ++failures_;
+  if (failures_ > 1) trouble_.comes_back_at_once = false;  // something is wrong after all
   if (trouble.is_final || is_hopeless(trouble)) return end(now, trouble.status, with_count(trouble.sentence));
   if (outcome_.signal != 0 && shipper_.is_settled()) return finish(now);
   const bool may_turn = session_.sender().durable_through() == Seq{0};
   const ServerAddress failed = servers_.current();
-  const Duration wait =
-      trouble.comes_back_at_once && failures_ == 1 ? Duration(0) : servers_.on_failure(now, may_turn, trouble.pause);
+  const Duration wait = trouble_.comes_back_at_once ? Duration(0) : servers_.on_failure(now, may_turn, trouble.pause);
   const std::string next = servers_.current() == failed ? "" : to_string(servers_.current());
-  progress_.on_trouble(now, trouble, wait, next, source_.holds_writer());
+  progress_.on_trouble(now, trouble_, wait, next, source_.holds_writer());
   timers_.arm(Timer::retry, now + wait);
 }
 

@@ -182,6 +182,45 @@ TEST_CASE("transfer: a length that was damaged on the way ends the connection, a
   CHECK(rig.wants_connection);
 }
 
+TEST_CASE("transfer: whoever is told to come back at once, again and again, waits before it does") {
+  Rig rig;
+  rig.begin();
+  for (const bool is_first : {true, false}) {
+    rig.connects();
+    rig.transfer->on_bytes(rig.now, error(ErrorCode::too_many_refusals));
+    rig.loses();
+    rig.waits(0s);
+    CHECK(rig.wants_connection == is_first);
+  }
+}
+
+TEST_CASE("transfer: what a power cut must not take is remembered before the server counts on it") {
+  Rig rig;
+  rig.options.servers = {{"logs", 7780}, {"other", 7780}};
+  MemoryFiles files(1, [] { return std::int64_t{1}; });
+  TransferState state(files);
+  REQUIRE(state.open("/state", "x") == 0);
+  rig.begin(&state);
+  rig.establishes();
+  SUBCASE("that the session is one server's") {
+    Ack first;
+    first.durable_through = first.received_through = Seq{1};
+    rig.transfer->on_bytes(rig.now, ack(first));
+    files.disk.cut_power(Loss::everything);
+    state.close();
+    CHECK(saved_in(files).session->acknowledged == Seq{1});
+  }
+  SUBCASE("that a refusal was heard") {
+    rig.transfer->on_bytes(rig.now, error(ErrorCode::message_too_large, 1));
+    rig.loses();
+    rig.waits(1min);
+    rig.connects();
+    files.disk.cut_power(Loss::everything);
+    state.close();
+    CHECK(saved_in(files).refusals_heard == Seq{1});
+  }
+}
+
 TEST_CASE("transfer: a server whose first frame is too long is not tried again") {
   Rig rig;
   rig.begin();
